@@ -1,0 +1,230 @@
+//! Rows that are derived from evidence and stand under `derived/<id>/`: deleting them loses nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Column, Kind, name, text, time, u16, u32, u64};
+use crate::{Micros, Table};
+
+/// A row of `findings`: a rule that a domain violates, or on which it could not be judged.
+///
+/// What passes, and what does not apply, is counted in `tallies` and has no row here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingRow {
+    /// The domain it counts against.
+    pub domain: String,
+    /// What it is about: the domain, its policy host, or one of its MX hosts.
+    pub subject: String,
+    /// The rule's name.
+    pub rule: String,
+    /// `violation` or `unknown`.
+    pub outcome: String,
+    /// The sub-cause, a kebab-case word.
+    pub cause: Option<String>,
+    /// The words for a person: the offending text, address, date.
+    pub detail: Option<String>,
+    /// Effect on a conforming sender: `none`, `downgrade`, `refuse`, `unknown`.
+    pub effect: String,
+    /// The result type of RFC 8460 §4.3 that a sender would report.
+    pub report_type: Option<String>,
+}
+
+impl Table for FindingRow {
+    const NAME: &'static str = "findings";
+    const DOC: &'static str = "A row a (domain, subject, rule, sub-cause) that is a violation, or that could not \
+        be judged. What passes or does not apply is counted in `tallies`.";
+
+    fn columns() -> Vec<Column> {
+        vec![
+            name("domain", "The domain it counts against."),
+            name("subject", "What it is about: the domain, its policy host, or one of its MX hosts."),
+            text("rule", "The rule's name; `mxray rules` explains it."),
+            text("outcome", "`violation` or `unknown` (not measured, so not judged)."),
+            text("cause", "The sub-cause, a kebab-case word; null where the rule has none.").optional(),
+            text("detail", "The offending text, address or date, for a person.").optional(),
+            text("effect", "On a conforming sender: `none`, `downgrade`, `refuse`, `unknown`."),
+            text("report_type", "The RFC 8460 §4.3 result type a sender would report.").optional(),
+        ]
+    }
+}
+
+/// A row of `verdicts`: one domain, summed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictRow {
+    /// The domain.
+    pub domain: String,
+    /// Its rank, where the input has one.
+    pub rank: Option<u64>,
+    /// The MTA-STS record: `absent`, `valid`, `invalid`, `unknown`.
+    pub record: String,
+    /// The policy: `none` (no record), `valid`, `invalid`, `unfetched` (the fetch failed), `unknown`.
+    pub policy: String,
+    /// The policy's mode, where it is valid.
+    pub mode: Option<String>,
+    /// The policy's max_age, seconds, where it is valid.
+    pub max_age: Option<u64>,
+    /// The TLS-RPT record: `absent`, `valid`, `invalid`, `unknown`.
+    pub tlsrpt: String,
+    /// Where mail goes: `hosts`, `null`, `implicit`, `none`, `unknown`.
+    pub mx: String,
+    /// MX hosts named.
+    pub mx_hosts: u32,
+    /// MX hosts that match the policy; `None` without a valid policy.
+    pub mx_matched: Option<u32>,
+    /// STARTTLS over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
+    pub starttls: String,
+    /// Valid certificates over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
+    pub certificates: String,
+    /// What an opportunistic sender (RFC 3207) does.
+    pub opportunistic: String,
+    /// What an active attacker then gets.
+    pub opportunistic_attacker: String,
+    /// What a sender with MTA-STS alone does.
+    pub sts: String,
+    /// What an active attacker then gets.
+    pub sts_attacker: String,
+    /// What a sender with DANE alone does.
+    pub dane: String,
+    /// What an active attacker then gets.
+    pub dane_attacker: String,
+    /// What a sender with both does, DANE first (RFC 8461 §2).
+    pub both: String,
+    /// What an active attacker then gets.
+    pub both_attacker: String,
+    /// Rules violated, by their worst effect: refuse.
+    pub refusing: u32,
+    /// Rules violated with the effect `downgrade`.
+    pub downgrading: u32,
+    /// Rules violated with the effect `none`.
+    pub lints: u32,
+    /// Rules that could not be judged.
+    pub unknowns: u32,
+}
+
+impl Table for VerdictRow {
+    const NAME: &'static str = "verdicts";
+    const DOC: &'static str = "A row a domain: what it publishes, what its mail hosts do, and what happens to mail \
+        for it under four kinds of sender.";
+
+    fn columns() -> Vec<Column> {
+        let delivery = "What happens to a message: `authenticated`, `encrypted` (unauthenticated), `cleartext`, \
+            `deferred`, `no-mail`, `unknown`.";
+        let attacker = "What an active attacker who strips STARTTLS or offers another certificate gets: `nothing`, \
+            `the-message`, `unknown`.";
+        vec![
+            name("domain", "The domain."),
+            u64("rank", "Its rank, where the input has one.").optional(),
+            text("record", "MTA-STS record: `absent`, `valid`, `invalid`, `unknown` (RFC 8461 §3.1)."),
+            text(
+                "policy",
+                "MTA-STS policy: `none` (no record announces one), `valid`, `invalid`, `unfetched`, `unknown` \
+                 (RFC 8461 §3.2, §3.3).",
+            ),
+            text("mode", "`enforce`, `testing` or `none`; null without a valid policy.").optional(),
+            u64("max_age", "Seconds; null without a valid policy.").optional(),
+            text("tlsrpt", "TLS-RPT record: `absent`, `valid`, `invalid`, `unknown` (RFC 8460 §3)."),
+            text(
+                "mx",
+                "Where mail goes: `hosts`, `null` (RFC 7505), `implicit` (no MX: A or AAAA, RFC 5321 §5.1), `none` \
+                 (the domain does not exist), `unknown`.",
+            ),
+            u32("mx_hosts", "Distinct MX hosts named."),
+            u32("mx_matched", "MX hosts that match the policy; null without a valid policy.").optional(),
+            text("starttls", "STARTTLS over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`."),
+            text(
+                "certificates",
+                "Valid certificates over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.",
+            ),
+            text("opportunistic", delivery),
+            text("opportunistic_attacker", attacker),
+            text("sts", delivery),
+            text("sts_attacker", attacker),
+            text("dane", delivery),
+            text("dane_attacker", attacker),
+            text("both", delivery),
+            text("both_attacker", attacker),
+            u32("refusing", "Rules violated whose effect is `refuse`."),
+            u32("downgrading", "Rules violated whose effect is `downgrade`."),
+            u32("lints", "Rules violated whose effect is `none`."),
+            u32("unknowns", "Rules that apply and could not be judged."),
+        ]
+    }
+}
+
+/// A row of `hosts`: one MX host, assessed over its addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRow {
+    /// The MX host.
+    pub host: String,
+    /// Addresses it has.
+    pub addresses: u32,
+    /// Of these, how many could be judged.
+    pub judged: u32,
+    /// `offered`, `absent`, `rejected`, `mangled`, `varies`, `unknown`.
+    pub starttls: String,
+    /// Versions of TLS agreed, over the addresses, sorted.
+    pub tls_versions: Vec<String>,
+    /// `valid`, `invalid`, `varies`, `unknown`, `not-applicable`.
+    pub certificate: String,
+    /// The rules its certificates violate, sorted.
+    pub certificate_violations: Vec<String>,
+    /// The earliest end of validity among its leaves.
+    pub not_after: Option<Micros>,
+    /// Domains of the run that name it as MX.
+    pub domains: u64,
+    /// Lowest reply code of a greeting that refused us, if any did.
+    pub refused_code: Option<u16>,
+}
+
+impl Table for HostRow {
+    const NAME: &'static str = "hosts";
+    const DOC: &'static str = "A row an MX host: its STARTTLS and certificates, assessed over its addresses.";
+
+    fn columns() -> Vec<Column> {
+        vec![
+            name("host", "The MX host."),
+            u32("addresses", "Addresses it has."),
+            u32("judged", "Of these, how many could be judged."),
+            text("starttls", "`offered`, `absent`, `rejected`, `mangled`, `varies`, `unknown`."),
+            Column::list("tls_versions", Kind::Text, "Versions of TLS agreed, over the addresses, sorted."),
+            text("certificate", "`valid`, `invalid`, `varies`, `unknown`, `not-applicable`."),
+            Column::list("certificate_violations", Kind::Text, "The rules its certificates violate, sorted."),
+            time("not_after", "The earliest end of validity among its leaves.").optional(),
+            u64("domains", "Domains of the run that name it as MX."),
+            u16("refused_code", "Lowest reply code of a greeting that refused us, if any did.").optional(),
+        ]
+    }
+}
+
+/// A row of `tallies`: over all domains, how often a rule came out which way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TallyRow {
+    /// The rule's name.
+    pub rule: String,
+    /// The sub-cause; `None` is the rule as a whole.
+    pub cause: Option<String>,
+    /// Domains that pass (0 on rows of a sub-cause).
+    pub pass: u64,
+    /// Domains that violate it.
+    pub violation: u64,
+    /// Domains that could not be judged.
+    pub unknown: u64,
+    /// Domains to which it does not apply (0 on rows of a sub-cause).
+    pub not_applicable: u64,
+}
+
+impl Table for TallyRow {
+    const NAME: &'static str = "tallies";
+    const DOC: &'static str = "A row a rule (and one a sub-cause of it): in how many domains it came out which way. \
+        pass + violation + unknown is the denominator of every rate; with not_applicable it is all domains.";
+
+    fn columns() -> Vec<Column> {
+        vec![
+            text("rule", "The rule's name."),
+            text("cause", "The sub-cause; null is the rule as a whole.").optional(),
+            u64("pass", "Domains that pass; 0 on rows of a sub-cause."),
+            u64("violation", "Domains that violate it."),
+            u64("unknown", "Domains that could not be judged."),
+            u64("not_applicable", "Domains to which it does not apply; 0 on rows of a sub-cause."),
+        ]
+    }
+}

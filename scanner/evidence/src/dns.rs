@@ -1,0 +1,239 @@
+//! What DNS said about a domain.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::column::{Column, Kind, boolean, name, text, time, u16, u32, u64};
+use crate::{Ending, Micros, Table};
+
+/// One question to DNS, everything that came back, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup<R> {
+    /// The name asked for.
+    pub name: String,
+    /// When the first query left.
+    pub started: Micros,
+    /// From the first query to the end, microseconds.
+    pub elapsed_us: u64,
+    /// The resolver that gave the last answer, `address:port`; `None` when none answered.
+    pub resolver: Option<String>,
+    /// Queries sent, retries and the TCP repeat included.
+    pub queries: u16,
+    /// Whether the answer came over TCP, after a truncated one.
+    pub tcp: bool,
+    /// The response code (with its EDNS bits); `None` when nothing answered.
+    pub rcode: Option<u16>,
+    /// The AD bit: the resolver claims to have validated the whole answer.
+    pub authenticated: Option<bool>,
+    /// The CNAME chain in the answer, in order.
+    pub cnames: Vec<Cname>,
+    /// The records of the type asked for, at the end of the chain, in the order received.
+    pub records: Vec<R>,
+    /// How it ended. An answer of any code is `completed`.
+    pub ending: Ending,
+}
+
+/// What a [`Lookup`] amounts to, with what failed kept apart from what is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupStatus {
+    /// Records of the type exist.
+    Found,
+    /// The name exists; no record of the type does (RFC 2308 §2.2).
+    NoData,
+    /// The name does not exist (RFC 2308 §2.1, RFC 8020).
+    NxDomain,
+    /// The resolver answered with a failure: SERVFAIL, REFUSED or any other code.
+    Failed(u16),
+    /// Nothing answered, or we did not ask.
+    Unanswered,
+}
+
+impl<R> Lookup<R> {
+    /// What it amounts to.
+    pub fn status(&self) -> LookupStatus {
+        match (&self.ending, self.rcode) {
+            (Ending::Completed, Some(0)) if self.records.is_empty() => LookupStatus::NoData,
+            (Ending::Completed, Some(0)) => LookupStatus::Found,
+            (Ending::Completed, Some(3)) => LookupStatus::NxDomain,
+            (Ending::Completed, Some(code)) => LookupStatus::Failed(code),
+            _ => LookupStatus::Unanswered,
+        }
+    }
+
+    /// Whether the answer is one from which presence or absence may be concluded.
+    pub fn is_measured(&self) -> bool {
+        !matches!(self.status(), LookupStatus::Failed(_) | LookupStatus::Unanswered)
+    }
+
+    pub(crate) fn column(name_: &'static str, doc: &'static str, records: Vec<Column>) -> Column {
+        Column::group(
+            name_,
+            doc,
+            vec![
+                name("name", "The name asked for."),
+                time("started", "When the first query left."),
+                u64("elapsed_us", "From the first query to the end, microseconds."),
+                text("resolver", "The resolver that answered last, `address:port`; null when none did.")
+                    .optional(),
+                u16("queries", "Queries sent, retries and the TCP repeat included."),
+                boolean("tcp", "The answer came over TCP, after a truncated one over UDP."),
+                u16(
+                    "rcode",
+                    "Response code (0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED); null: no answer.",
+                )
+                .optional(),
+                boolean("authenticated", "The AD bit, for the whole answer; null: no answer.").optional(),
+                Column::groups(
+                    "cnames",
+                    "The CNAME chain, in order.",
+                    vec![
+                        name("owner", "The alias."),
+                        name("target", "What it stands for."),
+                        u32("ttl", "Time to live as received, seconds."),
+                    ],
+                ),
+                Column::groups(
+                    "records",
+                    "The records of the type asked for, at the end of the chain, as received.",
+                    records,
+                ),
+                Ending::column(),
+            ],
+        )
+    }
+}
+
+/// A link of a CNAME chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cname {
+    /// The alias.
+    pub owner: String,
+    /// What it stands for.
+    pub target: String,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+/// An MX record. The null MX (RFC 7505) has the exchange `"."`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MxRecord {
+    /// Lower is tried first.
+    pub preference: u16,
+    /// The MX host.
+    pub exchange: String,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+/// An NS record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NsRecord {
+    /// The name server.
+    pub nameserver: String,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+/// A TXT record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TxtRecord {
+    /// Its character-strings, unjoined.
+    pub segments: Vec<ByteBuf>,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+/// An A or AAAA record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressRecord {
+    /// As text, in the form of RFC 5952.
+    pub address: String,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+pub(crate) fn address_columns() -> Vec<Column> {
+    vec![
+        text("address", "The address, as text (RFC 5952)."),
+        u32("ttl", "Time to live as received, seconds."),
+    ]
+}
+
+/// A column of the input that travels along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputColumn {
+    /// Its header.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A row of `domains`: one domain of the input and what DNS says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRow {
+    /// The domain, as lower-case A-labels.
+    pub domain: String,
+    /// Which input it came from, as given on the command line.
+    pub source: String,
+    /// Its line in the whole input, counted from 1 over all sources.
+    pub line: u64,
+    /// Its rank, where the input has one.
+    pub rank: Option<u64>,
+    /// The input's other columns.
+    pub columns: Vec<InputColumn>,
+    /// `MX` at the domain.
+    pub mx: Lookup<MxRecord>,
+    /// `NS` at the domain.
+    pub ns: Lookup<NsRecord>,
+    /// `TXT` at `_mta-sts.<domain>`.
+    pub sts_txt: Lookup<TxtRecord>,
+    /// `TXT` at `_smtp._tls.<domain>`.
+    pub tlsrpt_txt: Lookup<TxtRecord>,
+}
+
+impl Table for DomainRow {
+    const NAME: &'static str = "domains";
+    const DOC: &'static str = "A row a domain of the input: its MX and NS sets and its MTA-STS and TLS-RPT \
+        records, as received.";
+
+    fn columns() -> Vec<Column> {
+        let ttl = || u32("ttl", "Time to live as received, seconds.");
+        let txt = || {
+            vec![
+                Column::list(
+                    "segments",
+                    Kind::Binary,
+                    "The character-strings of the record, unjoined, as received.",
+                ),
+                ttl(),
+            ]
+        };
+        vec![
+            name("domain", "The domain: lower-case A-labels, no last dot."),
+            text("source", "The input it came from, as named on the command line."),
+            u64("line", "Its line in the whole input, counted from 1 over all sources."),
+            u64("rank", "Its rank, where the input has one.").optional(),
+            Column::groups(
+                "columns",
+                "The input's other columns, which travel along.",
+                vec![text("name", "The column's header."), text("value", "Its value.")],
+            ),
+            Lookup::<MxRecord>::column(
+                "mx",
+                "`MX` at the domain (RFC 5321 §5.1).",
+                vec![
+                    u16("preference", "Lower is tried first."),
+                    name("exchange", "The MX host; `.` is the null MX (RFC 7505)."),
+                    ttl(),
+                ],
+            ),
+            Lookup::<NsRecord>::column(
+                "ns",
+                "`NS` at the domain.",
+                vec![name("nameserver", "The name server."), ttl()],
+            ),
+            Lookup::<TxtRecord>::column("sts_txt", "`TXT` at `_mta-sts.<domain>` (RFC 8461 §3.1).", txt()),
+            Lookup::<TxtRecord>::column("tlsrpt_txt", "`TXT` at `_smtp._tls.<domain>` (RFC 8460 §3).", txt()),
+        ]
+    }
+}

@@ -1,0 +1,190 @@
+//! Part files: written whole, synced, and only then given their name.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::column::{Column, Kind};
+use crate::{SCHEMA_VERSION, Table};
+
+/// Rows converted to Arrow at a time: bounds the copy, not the file.
+const ROWS_PER_BATCH: usize = 4_096;
+/// Rows in a Parquet row group.
+const ROWS_PER_GROUP: usize = 131_072;
+
+/// What went wrong with a part file, and which.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {}: {source}", path.display())]
+pub struct PartError {
+    doing: &'static str,
+    path: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl PartError {
+    pub(crate) fn new(
+        doing: &'static str,
+        path: &Path,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { doing, path: path.to_owned(), source: source.into() }
+    }
+
+    /// The operating system's error, if that is what it was: a full disk is told from a broken file by it.
+    pub fn io(&self) -> Option<&io::Error> {
+        let source: &(dyn std::error::Error + 'static) = self.source.as_ref();
+        source.downcast_ref::<io::Error>().or_else(|| match source.downcast_ref::<ParquetError>() {
+            Some(ParquetError::External(inner)) => inner.downcast_ref::<io::Error>(),
+            _ => None,
+        })
+    }
+}
+
+/// What a part says of itself in its metadata.
+#[derive(Debug, Clone)]
+pub struct PartLabel {
+    /// The run's id.
+    pub run_id: String,
+    /// The chunk that wrote it; `None` for a derived table.
+    pub chunk: Option<u32>,
+}
+
+/// Writes one part file: rows in, a file under its final name out, or none at all.
+///
+/// The file is invisible to readers (its name ends in `.tmp`) until [`publish`](Self::publish).
+pub struct PartWriter<T> {
+    writer: ArrowWriter<File>,
+    fields: Vec<FieldRef>,
+    tmp: PathBuf,
+    path: PathBuf,
+    rows: u64,
+    row: std::marker::PhantomData<T>,
+}
+
+impl<T: Table> PartWriter<T> {
+    /// Opens `path` (as `path.tmp`) for rows of `T`.
+    pub fn create(path: &Path, label: &PartLabel) -> Result<Self, PartError> {
+        let tmp = path.with_extension("parquet.tmp");
+        let file = File::create(&tmp).map_err(|e| PartError::new("creating", &tmp, e))?;
+        let fields = T::fields();
+        let schema = Arc::new(Schema::new(fields.clone()));
+        let writer = ArrowWriter::try_new(file, schema, Some(properties::<T>(label)))
+            .map_err(|e| PartError::new("creating", &tmp, e))?;
+        Ok(Self { writer, fields, tmp, path: path.to_owned(), rows: 0, row: std::marker::PhantomData })
+    }
+
+    /// Appends rows, in order.
+    pub fn write(&mut self, rows: &[T]) -> Result<(), PartError> {
+        for batch in rows.chunks(ROWS_PER_BATCH) {
+            let batch = serde_arrow::to_record_batch(&self.fields, &batch)
+                .map_err(|e| PartError::new("converting rows for", &self.tmp, e))?;
+            self.writer.write(&batch).map_err(|e| PartError::new("writing", &self.tmp, e))?;
+        }
+        self.rows += rows.len() as u64;
+        Ok(())
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Completes and syncs the file, still under its temporary name.
+    pub fn finish(self) -> Result<FinishedPart, PartError> {
+        let Self { writer, tmp, path, rows, .. } = self;
+        let file = writer.into_inner().map_err(|e| PartError::new("finishing", &tmp, e))?;
+        file.sync_all().map_err(|e| PartError::new("syncing", &tmp, e))?;
+        Ok(FinishedPart { tmp, path, rows })
+    }
+}
+
+/// A part that is whole and on the disk, and not yet under its name.
+#[must_use = "a part that is not published is a temporary file"]
+pub struct FinishedPart {
+    tmp: PathBuf,
+    path: PathBuf,
+    rows: u64,
+}
+
+impl FinishedPart {
+    /// Gives the part its name, replacing what a crashed run may have left there, and syncs the folder.
+    pub fn publish(self) -> Result<u64, PartError> {
+        fs::rename(&self.tmp, &self.path).map_err(|e| PartError::new("renaming", &self.tmp, e))?;
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)
+                .and_then(|dir| dir.sync_all())
+                .map_err(|e| PartError::new("syncing", folder, e))?;
+        }
+        Ok(self.rows)
+    }
+}
+
+/// Reads a part, `T` by `T`, batch by batch: memory is a batch, not the file.
+pub fn read_rows<T: Table>(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<Vec<T>, PartError>> + use<T>, PartError> {
+    let file = File::open(path).map_err(|e| PartError::new("opening", path, e))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
+        .map_err(|e| PartError::new("opening", path, e))?;
+    let path = path.to_owned();
+    Ok(reader.map(move |batch| {
+        let batch = batch.map_err(|e| PartError::new("reading", &path, e))?;
+        serde_arrow::from_record_batch(&batch).map_err(|e| PartError::new("reading rows of", &path, e))
+    }))
+}
+
+/// The writer's choices, measured in `benches/`: zstd 3; no dictionary for names and times, whose deltas are
+/// smaller; statistics a row group, so that readers skip.
+fn properties<T: Table>(label: &PartLabel) -> WriterProperties {
+    let mut metadata = vec![
+        KeyValue::new("mxray.schema_version".to_owned(), SCHEMA_VERSION.to_string()),
+        KeyValue::new("mxray.run_id".to_owned(), label.run_id.clone()),
+        KeyValue::new("mxray.table".to_owned(), T::NAME.to_owned()),
+    ];
+    if let Some(chunk) = label.chunk {
+        metadata.push(KeyValue::new("mxray.chunk".to_owned(), chunk.to_string()));
+    }
+    let mut builder = WriterProperties::builder()
+        .set_created_by(format!("mxray {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a level of zstd")))
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(metadata));
+    for (path, encoding) in delta_encoded(&T::columns(), &[]) {
+        let path = ColumnPath::new(path);
+        builder =
+            builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding);
+    }
+    builder.build()
+}
+
+/// The leaves whose values are better stored as deltas, as Parquet column paths.
+fn delta_encoded(columns: &[Column], parents: &[String]) -> Vec<(Vec<String>, Encoding)> {
+    let mut found = Vec::new();
+    for column in columns {
+        let mut path = parents.to_vec();
+        path.push(column.name.to_owned());
+        match &column.kind {
+            Kind::Name if parents.is_empty() => found.push((path, Encoding::DELTA_BYTE_ARRAY)),
+            Kind::Time => found.push((path, Encoding::DELTA_BINARY_PACKED)),
+            Kind::Group(fields) => found.extend(delta_encoded(fields, &path)),
+            Kind::Groups(fields) => {
+                path.extend(["list".to_owned(), "item".to_owned()]);
+                found.extend(delta_encoded(fields, &path));
+            }
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,312 @@
+//! What is written can be read, and what a crash leaves behind is told from what was committed.
+
+use std::fs;
+
+use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
+use mxray_evidence::journal::{Entry, Journal};
+use mxray_evidence::*;
+
+fn label() -> PartLabel {
+    PartLabel { run_id: "00112233aabbccdd".into(), chunk: Some(7) }
+}
+
+fn lookup<R>(name: &str, records: Vec<R>, ending: Ending) -> Lookup<R> {
+    Lookup {
+        name: name.into(),
+        started: 1_700_000_000_000_001,
+        elapsed_us: 42,
+        resolver: Some("127.0.0.1:5300".into()),
+        queries: 2,
+        tcp: true,
+        rcode: Some(0),
+        authenticated: Some(false),
+        cnames: vec![Cname { owner: name.into(), target: "target.example".into(), ttl: 60 }],
+        records,
+        ending,
+    }
+}
+
+fn tls() -> TlsObservation {
+    TlsObservation {
+        sni: "mx.example".into(),
+        elapsed_us: 900,
+        version: Some("TLSv1.3".into()),
+        cipher_suite: Some("TLS_AES_128_GCM_SHA256".into()),
+        group: Some("x25519".into()),
+        chain: vec![ByteBuf::from([1; 32]), ByteBuf::from([2; 32])],
+        signature_scheme: Some("ecdsa_secp256r1_sha256".into()),
+        signature_valid: Some(true),
+        alert: None,
+    }
+}
+
+fn domain(n: u64) -> DomainRow {
+    let name = format!("d{n}.example");
+    let stopped = Ending::stopped_with(Stage::Dns, Cause::Timeout, "3 queries, no answer");
+    DomainRow {
+        source: "list.csv".into(),
+        line: n,
+        rank: (n % 2 == 0).then_some(n),
+        columns: vec![InputColumn { name: "tier".into(), value: "gold".into() }],
+        mx: lookup(
+            &name,
+            vec![MxRecord { preference: 10, exchange: "mx.example".into(), ttl: 300 }],
+            Ending::Completed,
+        ),
+        ns: lookup(&name, vec![], Ending::withheld(Stage::Dns, OwnCause::Cancelled)),
+        sts_txt: lookup(
+            &format!("_mta-sts.{name}"),
+            vec![TxtRecord {
+                segments: vec![ByteBuf::from(*b"v=STSv1;"), ByteBuf::from([0, 255, 10])],
+                ttl: 1,
+            }],
+            Ending::Completed,
+        ),
+        tlsrpt_txt: lookup(&format!("_smtp._tls.{name}"), vec![], stopped),
+        domain: name,
+    }
+}
+
+fn round_trip<T: Table + Clone + PartialEq + std::fmt::Debug>(rows: &[T]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("part-000007.parquet");
+    let mut writer = PartWriter::<T>::create(&path, &label()).expect("create");
+    writer.write(rows).expect("write");
+    let finished = writer.finish().expect("finish");
+    assert!(!path.exists(), "a part has no name before it is published");
+    assert_eq!(finished.publish().expect("publish"), rows.len() as u64);
+    let read: Vec<T> = read_rows::<T>(&path).expect("open").flat_map(|batch| batch.expect("read")).collect();
+    assert_eq!(read, rows);
+}
+
+#[test]
+fn domains_round_trip_over_many_batches() {
+    round_trip(&(1..=10_000).map(domain).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_other_table_round_trips() {
+    let addresses = || vec![AddressRecord { address: "2001:db8::1".into(), ttl: 5 }];
+    round_trip(&[PolicyRow {
+        domain: "d.example".into(),
+        host: "mta-sts.d.example".into(),
+        a: lookup("mta-sts.d.example", addresses(), Ending::Completed),
+        aaaa: lookup("mta-sts.d.example", vec![], Ending::Completed),
+        started: 5,
+        elapsed_us: 6,
+        connects: vec![Connect {
+            address: "192.0.2.1".into(),
+            port: 443,
+            elapsed_us: 3,
+            ending: Ending::stopped(Stage::Connect, Cause::Refused),
+        }],
+        tls: Some(tls()),
+        status: Some(200),
+        headers: vec![Header { name: "content-type".into(), value: ByteBuf::from(*b"text/plain") }],
+        body: Some(ByteBuf::from(*b"version: STSv1\r\n")),
+        body_truncated: false,
+        ending: Ending::Completed,
+    }]);
+    round_trip(&[MailHostRow {
+        host: "mx.example".into(),
+        a: lookup("mx.example", addresses(), Ending::Completed),
+        aaaa: lookup("mx.example", vec![], Ending::Completed),
+    }]);
+    let session = SmtpSessionRow {
+        host: "mx.example".into(),
+        address: "192.0.2.1".into(),
+        port: 25,
+        started: 1,
+        elapsed_us: 2,
+        replies: vec![Reply {
+            stage: "banner".into(),
+            code: Some(220),
+            lines: vec![ByteBuf::from(*b"220 mx \xff")],
+            elapsed_us: 1,
+        }],
+        early_bytes: None,
+        tls: None,
+        ending: Ending::stopped(Stage::Starttls, Cause::Reply),
+    };
+    assert_eq!(session.reply(Stage::Banner).and_then(|reply| reply.code), Some(220));
+    round_trip(&[
+        session.clone(),
+        SmtpSessionRow { tls: Some(tls()), early_bytes: Some(ByteBuf::new()), ..session },
+    ]);
+    round_trip(&[CertificateRow {
+        sha256: ByteBuf::from([3; 32]),
+        der: ByteBuf::from([0x30, 0x82]),
+        first_seen: 9,
+        parse_error: None,
+        subject: Some("CN=mx.example".into()),
+        issuer: None,
+        serial: Some("0a".into()),
+        not_before: Some(-1),
+        not_after: Some(i64::from(u32::MAX) * 1_000_000),
+        san_dns: vec!["*.example".into()],
+        key_algorithm: Some("EC".into()),
+        key_bits: Some(256),
+        signature_algorithm: None,
+        spki_sha256: Some(ByteBuf::from([4; 32])),
+        is_ca: Some(false),
+        self_issued: None,
+    }]);
+    round_trip(&[RejectRow {
+        source: "-".into(),
+        line: 1,
+        reason: RejectReason::Duplicate.as_str().into(),
+        detail: None,
+        text: ByteBuf::from([0xff]),
+    }]);
+}
+
+#[test]
+fn derived_tables_round_trip() {
+    round_trip(&[FindingRow {
+        domain: "d.example".into(),
+        subject: "mx.example".into(),
+        rule: "mx-cert-name".into(),
+        outcome: "violation".into(),
+        cause: None,
+        detail: Some("has a.example".into()),
+        effect: "refuse".into(),
+        report_type: Some("certificate-host-mismatch".into()),
+    }]);
+    round_trip(&[HostRow {
+        host: "mx.example".into(),
+        addresses: 2,
+        judged: 1,
+        starttls: "offered".into(),
+        tls_versions: vec!["TLSv1.2".into()],
+        certificate: "valid".into(),
+        certificate_violations: vec![],
+        not_after: Some(1),
+        domains: 3,
+        refused_code: None,
+    }]);
+    round_trip(&[TallyRow {
+        rule: "r".into(),
+        cause: None,
+        pass: 1,
+        violation: 2,
+        unknown: 3,
+        not_applicable: 4,
+    }]);
+    let unknown = || "unknown".to_owned();
+    round_trip(&[VerdictRow {
+        domain: "d.example".into(),
+        rank: None,
+        record: unknown(),
+        policy: unknown(),
+        mode: None,
+        max_age: Some(86_400),
+        tlsrpt: unknown(),
+        mx: unknown(),
+        mx_hosts: 0,
+        mx_matched: None,
+        starttls: unknown(),
+        certificates: unknown(),
+        opportunistic: unknown(),
+        opportunistic_attacker: unknown(),
+        sts: unknown(),
+        sts_attacker: unknown(),
+        dane: unknown(),
+        dane_attacker: unknown(),
+        both: unknown(),
+        both_attacker: unknown(),
+        refusing: 0,
+        downgrading: 0,
+        lints: 0,
+        unknowns: 9,
+    }]);
+}
+
+#[test]
+fn an_empty_part_opens() {
+    round_trip::<RejectRow>(&[]);
+}
+
+#[test]
+fn what_failed_is_not_what_is_absent() {
+    let answered = |rcode| Lookup::<MxRecord> { rcode, ..lookup("d", vec![], Ending::Completed) };
+    assert_eq!(answered(Some(0)).status(), LookupStatus::NoData);
+    assert_eq!(answered(Some(3)).status(), LookupStatus::NxDomain);
+    assert_eq!(answered(Some(2)).status(), LookupStatus::Failed(2));
+    let silent = Lookup::<MxRecord> {
+        rcode: None,
+        ..lookup("d", vec![], Ending::stopped(Stage::Dns, Cause::Timeout))
+    };
+    assert_eq!(silent.status(), LookupStatus::Unanswered);
+    assert!(!silent.is_measured() && !answered(Some(2)).is_measured() && answered(Some(3)).is_measured());
+}
+
+fn entry(chunk: u32) -> Entry {
+    Entry {
+        chunk,
+        last_line: u64::from(chunk + 1) * 10,
+        input_digest: "ab".into(),
+        counts: Counts { lines: 10, domains: 9, rejects: 1, ..Counts::default() },
+        committed: 1,
+    }
+}
+
+#[test]
+fn a_journal_line_cut_short_is_no_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("journal");
+    let mut journal = Journal::open(&path).expect("open");
+    journal.append(entry(0)).expect("append");
+    journal.append(entry(1)).expect("append");
+    let whole = fs::read(&path).expect("read");
+    for cut in 0..whole.len() {
+        fs::write(&path, &whole[..cut]).expect("write");
+        let expected = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(journal::read(&path).expect("read").len(), expected, "cut at {cut}");
+        let mut journal = Journal::open(&path).expect("open");
+        journal.append(entry(expected as u32)).expect("append after a crash");
+        assert_eq!(journal::read(&path).expect("read").len(), expected + 1, "cut at {cut}, appended");
+    }
+}
+
+#[test]
+fn a_journal_that_skips_a_chunk_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("journal");
+    let mut journal = Journal::open(&path).expect("open");
+    journal.append(entry(1)).expect("append");
+    assert!(journal::read(&path).is_err());
+}
+
+#[test]
+fn readers_see_committed_parts_only() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = RunDir::new(folder.path().join("run"));
+    run.create().expect("create");
+    for chunk in 0..2 {
+        let mut writer = PartWriter::create(&run.part_path::<DomainRow>(chunk), &label()).expect("create");
+        writer.write(&[domain(u64::from(chunk))]).expect("write");
+        writer.finish().expect("finish").publish().expect("publish");
+    }
+    Journal::open(&run.journal_path()).expect("open").append(entry(0)).expect("append");
+    let mut seen = Vec::new();
+    run.for_each::<DomainRow>(|row| seen.push(row.domain)).expect("read");
+    assert_eq!(seen, ["d0.example"], "part 1 has no line in the journal");
+}
+
+#[test]
+fn a_column_has_the_name_of_its_field_and_a_meaning() {
+    fn check(table: &str, columns: &[Column]) {
+        for column in columns {
+            assert!(
+                column.doc.ends_with('.') || column.doc.ends_with(')'),
+                "{table}.{}: {}",
+                column.name,
+                column.doc
+            );
+            check(table, column.kind.fields());
+        }
+    }
+    for table in tables() {
+        check(table.name, &table.columns);
+    }
+}
