@@ -1,0 +1,199 @@
+//! A reply, read as far as it can be.
+
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use mxray_evidence::{AddressRecord, ByteBuf, Cname, MxRecord, NsRecord, TxtRecord};
+
+use super::name;
+use super::question::HEADER_BYTES;
+
+/// Most records kept of one answer.
+const RECORDS_MAX: usize = 256;
+/// Longest CNAME chain followed within an answer; resolvers stop at 8 to 16.
+const CNAMES_MAX: usize = 32;
+/// Most bytes of text kept of one answer's TXT records.
+const TXT_BYTES_MAX: usize = 16 << 10;
+
+/// What a reply holds, before it is known which type was asked for.
+pub(super) struct Answer {
+    pub(super) rcode: u16,
+    pub(super) authenticated: bool,
+    pub(super) truncated: bool,
+    records: Vec<Record>,
+    /// Why not all of it could be read.
+    pub(super) flaw: Option<String>,
+}
+
+impl Answer {
+    /// Reads a message whose header and question were found to answer a question of `section_bytes` bytes.
+    pub(super) fn read(message: &[u8], section_bytes: usize) -> Self {
+        let count = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
+        let mut answer = Self {
+            rcode: u16::from(message[3] & 0x0f),
+            authenticated: message[3] & 0x20 != 0,
+            truncated: message[2] & 0x02 != 0,
+            records: Vec::new(),
+            flaw: None,
+        };
+        let mut decoder = BinDecoder::new(message);
+        if let Err(error) = decoder.read_slice(HEADER_BYTES + section_bytes) {
+            answer.flaw = Some(error.to_string());
+            return answer;
+        }
+        for _ in 0..count(6) {
+            match Record::read(&mut decoder) {
+                Ok(record) => answer.records.push(record),
+                // What is cut off is no flaw: the flag says so.
+                Err(_) if answer.truncated => return answer,
+                Err(error) => {
+                    answer.flaw = Some(error.to_string());
+                    return answer;
+                }
+            }
+        }
+        let rest = usize::from(count(8)) + usize::from(count(10));
+        if let Some(high) = extended_rcode(message, decoder.index(), rest) {
+            answer.rcode |= u16::from(high) << 4;
+        }
+        answer
+    }
+
+    /// Whether the resolver says that it could not find out.
+    pub(super) fn is_failure(&self) -> bool {
+        const SERVFAIL: u16 = 2;
+        const REFUSED: u16 = 5;
+        matches!(self.rcode, SERVFAIL | REFUSED)
+    }
+
+    /// The CNAME chain from a name, and the records of a type at its end.
+    pub(super) fn select<R: FromRecord>(&self, name: &str, kind: RecordType) -> Selected<R> {
+        let mut selected = Selected { cnames: Vec::new(), records: Vec::new(), over_limit: false };
+        let mut wire = Vec::new();
+        let Ok(mut owner) = name::to_wire(name, &mut wire)
+            .map_err(drop)
+            .and_then(|()| Name::read(&mut BinDecoder::new(&wire)).map_err(drop))
+        else {
+            return selected;
+        };
+        while let Some((target, ttl)) = self.alias(&owner) {
+            if selected.cnames.len() == CNAMES_MAX {
+                selected.over_limit = true;
+                break;
+            }
+            let cname = Cname { owner: name::to_text(&owner), target: name::to_text(target), ttl };
+            let is_loop = selected.cnames.iter().any(|earlier| earlier.owner == cname.target);
+            selected.cnames.push(cname);
+            owner = target.clone();
+            if is_loop {
+                break;
+            }
+        }
+        let mut bytes = 0;
+        for record in &self.records {
+            if record.record_type() != kind || !is_owned_by(record, &owner) {
+                continue;
+            }
+            let Some(row) = R::from_record(record) else { continue };
+            bytes += row.bytes();
+            if selected.records.len() == RECORDS_MAX || bytes > TXT_BYTES_MAX {
+                selected.over_limit = true;
+                break;
+            }
+            selected.records.push(row);
+        }
+        selected
+    }
+
+    fn alias(&self, owner: &Name) -> Option<(&Name, u32)> {
+        self.records.iter().find_map(|record| match &record.data {
+            RData::CNAME(target) if is_owned_by(record, owner) => Some((&target.0, record.ttl)),
+            _ => None,
+        })
+    }
+}
+
+fn is_owned_by(record: &Record, owner: &Name) -> bool {
+    record.dns_class == DNSClass::IN && record.name.eq_ignore_root(owner)
+}
+
+/// What an answer says about one question.
+pub(super) struct Selected<R> {
+    pub(super) cnames: Vec<Cname>,
+    pub(super) records: Vec<R>,
+    /// More was there than is kept.
+    pub(super) over_limit: bool,
+}
+
+/// A row that stands for a resource record.
+pub(super) trait FromRecord: Sized {
+    /// The row, if the record is of its kind.
+    fn from_record(record: &Record) -> Option<Self>;
+
+    /// Bytes that count against [`TXT_BYTES_MAX`].
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl FromRecord for MxRecord {
+    fn from_record(record: &Record) -> Option<Self> {
+        let RData::MX(mx) = &record.data else { return None };
+        Some(Self { preference: mx.preference, exchange: name::to_text(&mx.exchange), ttl: record.ttl })
+    }
+}
+
+impl FromRecord for NsRecord {
+    fn from_record(record: &Record) -> Option<Self> {
+        let RData::NS(ns) = &record.data else { return None };
+        Some(Self { nameserver: name::to_text(&ns.0), ttl: record.ttl })
+    }
+}
+
+impl FromRecord for TxtRecord {
+    fn from_record(record: &Record) -> Option<Self> {
+        let RData::TXT(txt) = &record.data else { return None };
+        let segments = txt.txt_data.iter().map(|segment| ByteBuf::from(segment.to_vec())).collect();
+        Some(Self { segments, ttl: record.ttl })
+    }
+
+    fn bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.len() + 1).sum()
+    }
+}
+
+impl FromRecord for AddressRecord {
+    fn from_record(record: &Record) -> Option<Self> {
+        let address = match &record.data {
+            RData::A(a) => a.0.to_string(),
+            RData::AAAA(aaaa) => aaaa.0.to_string(),
+            _ => return None,
+        };
+        Some(Self { address, ttl: record.ttl })
+    }
+}
+
+/// The upper bits of the response code, from the OPT record among the `count` records at `at` (RFC 6891 §6.1.3).
+fn extended_rcode(message: &[u8], mut at: usize, count: usize) -> Option<u8> {
+    const OPT: [u8; 2] = [0, 41];
+    for _ in 0..count {
+        at = after_name(message, at)?;
+        let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
+        if fixed[..2] == OPT {
+            return Some(fixed[4]);
+        }
+        at += fixed.len() + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+    }
+    None
+}
+
+/// Where the bytes after a name begin, compressed or not.
+fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
+    const POINTER: u8 = 0xc0;
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            length if length & POINTER == POINTER => return Some(at + 2),
+            length => at += usize::from(length) + 1,
+        }
+    }
+}

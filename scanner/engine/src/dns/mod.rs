@@ -1,0 +1,308 @@
+//! DNS, asked of recursive resolvers, for everything that mail transport security publishes there.
+//!
+//! DNS is the bulk of a census, so a query costs no socket: each resolver has a few connected UDP sockets, shared
+//! by all who ask, and a reply finds its asker by id and question. A stub asks; recursion and DNSSEC validation
+//! are the resolver's.
+
+mod answer;
+mod channel;
+mod name;
+mod question;
+mod tcp;
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hickory_proto::rr::RecordType;
+use mxray_evidence::{AddressRecord, Cause, Ending, Lookup, MxRecord, NsRecord, OwnCause, Stage, TxtRecord};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::clock;
+use answer::{Answer, FromRecord};
+use channel::Channel;
+use question::Question;
+
+/// Sockets to each resolver: as many source ports to guess, and as many receive buffers.
+const CHANNELS_A_RESOLVER: usize = 4;
+/// After so many queries a socket is replaced by one with another source port.
+const QUERIES_A_CHANNEL_MAX: u32 = 50_000;
+/// Connections to resolvers at a time, for truncated answers.
+const TCP_CONNECTIONS_MAX: usize = 128;
+
+/// Whom to ask, and how patiently.
+#[derive(Debug, Clone)]
+pub struct DnsSettings {
+    /// The resolvers, `address:port`; each lookup begins at another.
+    pub resolvers: Vec<SocketAddr>,
+    /// How long one query waits for its reply.
+    pub timeout: Duration,
+    /// How often a query that went unanswered is sent again, each time to the next resolver.
+    pub retries: u32,
+}
+
+/// A stub resolver. Clones share its sockets.
+#[derive(Clone)]
+pub struct Resolver {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    upstreams: Vec<Upstream>,
+    timeout: Duration,
+    retries: u32,
+    turn: AtomicUsize,
+    ids: RandomState,
+    connections: Semaphore,
+    strays: Arc<AtomicU64>,
+}
+
+impl Resolver {
+    /// Opens the sockets and begins to listen, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// No resolver was named, or a socket could not be opened.
+    pub fn new(settings: DnsSettings) -> io::Result<Self> {
+        if settings.resolvers.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no resolver to ask"));
+        }
+        let strays = Arc::new(AtomicU64::new(0));
+        let upstreams = settings
+            .resolvers
+            .into_iter()
+            .map(|address| Upstream::open(address, &strays))
+            .collect::<io::Result<_>>()?;
+        let inner = Inner {
+            upstreams,
+            timeout: settings.timeout,
+            retries: settings.retries,
+            turn: AtomicUsize::new(0),
+            ids: RandomState::new(),
+            connections: Semaphore::new(TCP_CONNECTIONS_MAX),
+            strays,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// `MX` at a name (RFC 5321 §5.1).
+    pub async fn mx(&self, name: &str) -> Lookup<MxRecord> {
+        self.lookup(name, RecordType::MX).await
+    }
+
+    /// `NS` at a name.
+    pub async fn ns(&self, name: &str) -> Lookup<NsRecord> {
+        self.lookup(name, RecordType::NS).await
+    }
+
+    /// `TXT` at a name.
+    pub async fn txt(&self, name: &str) -> Lookup<TxtRecord> {
+        self.lookup(name, RecordType::TXT).await
+    }
+
+    /// `A` at a name.
+    pub async fn a(&self, name: &str) -> Lookup<AddressRecord> {
+        self.lookup(name, RecordType::A).await
+    }
+
+    /// `AAAA` at a name.
+    pub async fn aaaa(&self, name: &str) -> Lookup<AddressRecord> {
+        self.lookup(name, RecordType::AAAA).await
+    }
+
+    /// Datagrams that answered no open question: late, or forged.
+    pub fn strays(&self) -> u64 {
+        self.inner.strays.load(Ordering::Relaxed)
+    }
+
+    async fn lookup<R: FromRecord>(&self, name: &str, kind: RecordType) -> Lookup<R> {
+        let started = clock::now();
+        let begin = Instant::now();
+        let asked = match Question::new(name, kind) {
+            Ok(question) => self.inner.ask(question).await,
+            Err(why) => Asked::nothing(Ending::Withheld {
+                stage: Stage::Dns,
+                cause: OwnCause::NotAsked,
+                detail: Some(why.to_owned()),
+            }),
+        };
+        let elapsed_us = begin.elapsed().as_micros() as u64;
+        let mut lookup = Lookup {
+            name: name.to_owned(),
+            started,
+            elapsed_us,
+            resolver: asked.resolver.map(|address| address.to_string()),
+            queries: asked.queries,
+            tcp: asked.tcp,
+            rcode: None,
+            authenticated: None,
+            cnames: Vec::new(),
+            records: Vec::new(),
+            ending: asked.ending,
+        };
+        if let Some(answer) = asked.answer {
+            let selected = answer.select(name, kind);
+            lookup.rcode = Some(answer.rcode);
+            lookup.authenticated = Some(answer.authenticated);
+            lookup.cnames = selected.cnames;
+            lookup.records = selected.records;
+            if selected.over_limit && lookup.ending.is_completed() {
+                lookup.ending = Ending::withheld(Stage::Dns, OwnCause::Limit);
+            }
+        }
+        lookup
+    }
+}
+
+/// What came of asking one question, of however many resolvers.
+struct Asked {
+    resolver: Option<SocketAddr>,
+    queries: u16,
+    tcp: bool,
+    answer: Option<Answer>,
+    ending: Ending,
+}
+
+impl Asked {
+    fn nothing(ending: Ending) -> Self {
+        Self { resolver: None, queries: 0, tcp: false, answer: None, ending }
+    }
+
+    fn keep(&mut self, resolver: SocketAddr, answer: Answer, tcp: bool, ending: Ending) {
+        self.resolver = Some(resolver);
+        self.answer = Some(answer);
+        self.tcp = tcp;
+        self.ending = ending;
+    }
+
+    /// A failure replaces no answer: a later silence does not unsay a SERVFAIL.
+    fn fail(&mut self, ending: Ending) {
+        if self.answer.is_none() {
+            self.ending = ending;
+        }
+    }
+}
+
+impl Inner {
+    /// Asks until there is an answer or the tries are used up. A resolver's own failure is asked of the next one,
+    /// once, and then recorded.
+    async fn ask(&self, mut question: Question) -> Asked {
+        let mut asked = Asked::nothing(Ending::stopped(Stage::Dns, Cause::Timeout));
+        let mut tries_left = self.retries.saturating_add(1);
+        let mut failures_left = 1;
+        let mut upstream = self.turn.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
+        while tries_left > 0 {
+            tries_left -= 1;
+            let resolver = self.upstreams[upstream].address;
+            asked.queries = asked.queries.saturating_add(1);
+            match self.upstreams[upstream].ask(&mut question, self.timeout).await {
+                Err(ending) => {
+                    let refused = ending.cause() == Some(Cause::Refused);
+                    asked.fail(ending);
+                    if refused && tries_left > 0 && self.upstreams.len() == 1 {
+                        // A resolver that restarts is refused at once; all tries at once would meet nothing else.
+                        tokio::time::sleep(self.timeout / 4).await;
+                    }
+                }
+                Ok(message) => {
+                    let (answer, tcp, ending) =
+                        self.read(resolver, &mut question, &message, &mut asked.queries).await;
+                    let retry_failure = answer.is_failure() && failures_left > 0;
+                    let is_whole = ending.is_completed();
+                    asked.keep(resolver, answer, tcp, ending);
+                    if retry_failure {
+                        failures_left -= 1;
+                        tries_left = tries_left.max(1);
+                    } else if is_whole {
+                        return asked;
+                    }
+                }
+            }
+            upstream = (upstream + 1) % self.upstreams.len();
+        }
+        asked
+    }
+
+    /// Reads a reply, and asks again over TCP if it is truncated. What a truncated answer held is kept when TCP
+    /// gives nothing better.
+    async fn read(
+        &self,
+        resolver: SocketAddr,
+        question: &mut Question,
+        message: &[u8],
+        queries: &mut u16,
+    ) -> (Answer, bool, Ending) {
+        let section_bytes = question.section().len();
+        let mut answer = Answer::read(message, section_bytes);
+        let mut tcp = false;
+        if answer.truncated {
+            *queries = queries.saturating_add(1);
+            let id = self.ids.hash_one((&question.section(), *queries, clock::now())) as u16;
+            let permit = self.connections.acquire().await;
+            let reply = tcp::ask(resolver, question, id, self.timeout).await;
+            drop(permit);
+            match reply {
+                Ok(message) => answer = Answer::read(&message, section_bytes),
+                Err(ending) => return (answer, false, ending),
+            }
+            tcp = true;
+        }
+        let ending = match &answer.flaw {
+            None => Ending::Completed,
+            Some(flaw) => Ending::stopped_with(Stage::Dns, Cause::Malformed, flaw),
+        };
+        (answer, tcp, ending)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for upstream in &self.upstreams {
+            for channel in &upstream.channels {
+                channel.lock().unwrap_or_else(PoisonError::into_inner).retire();
+            }
+        }
+    }
+}
+
+/// A resolver and our sockets to it.
+struct Upstream {
+    address: SocketAddr,
+    channels: Vec<Mutex<Arc<Channel>>>,
+    turn: AtomicUsize,
+    strays: Arc<AtomicU64>,
+}
+
+impl Upstream {
+    fn open(address: SocketAddr, strays: &Arc<AtomicU64>) -> io::Result<Self> {
+        let channels = (0..CHANNELS_A_RESOLVER)
+            .map(|_| Channel::open(address, Arc::clone(strays)).map(Mutex::new))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { address, channels, turn: AtomicUsize::new(0), strays: Arc::clone(strays) })
+    }
+
+    async fn ask(&self, question: &mut Question, timeout: Duration) -> Result<Box<[u8]>, Ending> {
+        loop {
+            if let Some(reply) = self.channel().ask(question, timeout).await {
+                return reply;
+            }
+        }
+    }
+
+    /// The next socket in turn; a worn one is replaced, unless no other is to be had.
+    fn channel(&self) -> Arc<Channel> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
+        let mut channel = self.channels[turn].lock().unwrap_or_else(PoisonError::into_inner);
+        if channel.sent() >= QUERIES_A_CHANNEL_MAX
+            && let Ok(fresh) = Channel::open(self.address, Arc::clone(&self.strays))
+        {
+            channel.retire();
+            *channel = fresh;
+        }
+        Arc::clone(&channel)
+    }
+}
