@@ -1,1 +1,37 @@
-//! In the making.
+//! The simulated internet: DNS, HTTPS and SMTP on loopback sockets, for a seeded world whose truth is known.
+//!
+//! A [`World`] is a seed, a small table of probabilities ([`WorldParams`]) and a list of names, invented or given.
+//! Nothing of a domain is kept: what its servers say, and what is wrong with it, is computed from its index, so
+//! that a world of ten million domains starts at once. What is wrong comes from the catalogue of [`Defect`]s; of
+//! each [`Axis`] a subject has at most one, and the axes are independent.
+//!
+//! The truth is written from what was planted, and the servers serve what was planted; nothing here reads a
+//! record, a policy or a certificate. No type and no parser is shared with the scanner (the DNS codec is another,
+//! HTTP is written by hand), so the two cannot share a mistake.
+
+mod authority;
+mod chance;
+mod clock;
+mod defect;
+mod dns;
+mod https;
+mod lab;
+mod ledger;
+mod listener;
+mod names;
+mod params;
+mod plan;
+mod smtp;
+mod text;
+mod truth;
+mod world;
+mod zone;
+
+pub use authority::AuthorityError;
+pub use defect::{Axis, Defect};
+pub use lab::{Lab, LabConfig, LabError};
+pub use ledger::LedgerError;
+pub use names::{NAMES_MAX, Names, NamesError};
+pub use params::{DnsParams, MailParams, ParamsError, StsParams, TlsrptParams, WorldParams};
+pub use truth::{PlantedDefect, TrueVerdict, TruthError};
+pub use world::{World, WorldError};

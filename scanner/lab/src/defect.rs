@@ -1,0 +1,270 @@
+//! The catalogue: everything that can be wrong with a domain of a world.
+
+/// What a defect is drawn beside: of one axis a subject has at most one, and axes are independent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Axis {
+    /// The TXT record at `_mta-sts` (RFC 8461 §3.1).
+    Record,
+    /// The policy host and the fetch (RFC 8461 §3.3).
+    Fetch,
+    /// The policy's text (RFC 8461 §3.2).
+    Policy,
+    /// The policy's mode.
+    Mode,
+    /// The policy's `max_age`.
+    Age,
+    /// The policy against the MX set (RFC 8461 §4.1).
+    Match,
+    /// The MX set of a domain with a record.
+    Mail,
+    /// One MX host (RFC 3207, RFC 5321 §5.1, RFC 8461 §4.2).
+    Host,
+    /// The TXT record at `_smtp._tls` (RFC 8460 §3).
+    Tlsrpt,
+}
+
+macro_rules! catalogue {
+    ($($axis:ident: $($variant:ident = $rule:literal $(/ $cause:literal)?,)+;)+) => {
+        /// A thing that a world plants: a rule that is violated (or cannot be judged), and its sub-cause.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "each is documented by its rule and cause")]
+        pub enum Defect { $($($variant,)+)+ }
+
+        impl Defect {
+            /// Every defect, in the order of the catalogue.
+            pub const ALL: &[Self] = &[$($(Self::$variant,)+)+];
+
+            /// The axis it is drawn on.
+            pub const fn axis(self) -> Axis {
+                match self { $($(Self::$variant)|+ => Axis::$axis,)+ }
+            }
+
+            /// The rule's name.
+            pub const fn rule(self) -> &'static str {
+                match self { $($(Self::$variant => $rule,)+)+ }
+            }
+
+            /// The sub-cause; `None` where the rule has none.
+            pub const fn cause(self) -> Option<&'static str> {
+                match self { $($(Self::$variant => catalogue!(@cause $($cause)?),)+)+ }
+            }
+        }
+    };
+    (@cause $cause:literal) => { Some($cause) };
+    (@cause) => { None };
+}
+
+catalogue! {
+    Record:
+        RecordMultiple = "sts-record-multiple",
+        RecordVersionCase = "sts-record-version" / "case",
+        RecordVersionSpelling = "sts-record-version" / "spelling",
+        RecordVersionPosition = "sts-record-version" / "position",
+        RecordIdMissing = "sts-record-id-missing",
+        RecordIdCharacter = "sts-record-id-invalid" / "character",
+        RecordIdTooLong = "sts-record-id-invalid" / "too-long",
+        RecordIdEmpty = "sts-record-id-invalid" / "empty",
+        RecordExtension = "sts-record-extension",
+        RecordDelimiter = "sts-record-delimiter",
+        RecordDangling = "sts-record-cname-dangling",
+    ;
+    Fetch:
+        PolicyHostNxdomain = "sts-host-unresolvable" / "nxdomain",
+        PolicyHostDangling = "sts-host-unresolvable" / "dangling-cname",
+        PolicyHostNoData = "sts-host-unresolvable" / "no-data",
+        PolicyHostRefused = "sts-host-unreachable" / "refused",
+        PolicyHostTimeout = "sts-host-unreachable" / "timeout",
+        PolicyHostAlert = "sts-host-tls-alert" / "alert",
+        PolicyHostClosed = "sts-host-tls-alert" / "closed",
+        PolicyCertName = "sts-host-cert-name",
+        PolicyCertExpired = "sts-host-cert-expired" / "expired",
+        PolicyCertNotYetValid = "sts-host-cert-expired" / "not-yet-valid",
+        PolicyCertSelfSigned = "sts-host-cert-untrusted" / "self-signed",
+        PolicyCertUnknownRoot = "sts-host-cert-untrusted" / "unknown-root",
+        PolicyCertMissingIntermediate = "sts-host-cert-untrusted" / "missing-intermediate",
+        PolicyCertExpiring = "sts-host-cert-expiring",
+        FetchStatus403 = "sts-fetch-status" / "403",
+        FetchStatus404 = "sts-fetch-status" / "404",
+        FetchStatus410 = "sts-fetch-status" / "410",
+        FetchStatus500 = "sts-fetch-status" / "500",
+        FetchStatus503 = "sts-fetch-status" / "503",
+        FetchRedirect = "sts-fetch-redirect",
+        FetchTimeout = "sts-fetch-timeout",
+        FetchOversize = "sts-fetch-oversize",
+        FetchMediaType = "sts-fetch-media-type",
+    ;
+    Policy:
+        PolicyEmpty = "sts-policy-empty",
+        PolicyHtml = "sts-policy-not-key-value" / "html",
+        PolicyJson = "sts-policy-not-key-value" / "json",
+        PolicyBareCr = "sts-policy-not-key-value" / "bare-cr",
+        PolicyBom = "sts-policy-not-key-value" / "bom",
+        PolicyUtf16 = "sts-policy-not-key-value" / "utf-16",
+        PolicyOther = "sts-policy-not-key-value" / "other",
+        PolicyVersionMissing = "sts-policy-version" / "missing",
+        PolicyVersionWrong = "sts-policy-version" / "wrong",
+        PolicyModeMissing = "sts-policy-mode" / "missing",
+        PolicyModeUnknown = "sts-policy-mode" / "unknown",
+        PolicyMaxAgeMissing = "sts-policy-max-age" / "missing",
+        PolicyMaxAgeNotANumber = "sts-policy-max-age" / "not-a-number",
+        PolicyMaxAgeTooLarge = "sts-policy-max-age" / "too-large",
+        PolicyMxMissing = "sts-policy-mx-missing",
+        PolicyMxEmail = "sts-policy-mx-syntax" / "email",
+        PolicyMxIp = "sts-policy-mx-syntax" / "ip",
+        PolicyMxComma = "sts-policy-mx-syntax" / "comma",
+        PolicyMxTrailingDot = "sts-policy-mx-syntax" / "trailing-dot",
+        PolicyMxWildcard = "sts-policy-mx-syntax" / "wildcard",
+        PolicyMxULabel = "sts-policy-mx-syntax" / "u-label",
+        PolicyMxEmpty = "sts-policy-mx-syntax" / "empty",
+        PolicyDuplicateVersion = "sts-policy-duplicate-key" / "version",
+        PolicyDuplicateMode = "sts-policy-duplicate-key" / "mode",
+        PolicyDuplicateMaxAge = "sts-policy-duplicate-key" / "max_age",
+        PolicyComment = "sts-policy-comment",
+    ;
+    Mode:
+        ModeTesting = "sts-policy-mode-weak" / "testing",
+        ModeNone = "sts-policy-mode-weak" / "none",
+    ;
+    Age:
+        AgeUnderADay = "sts-policy-max-age-short" / "under-a-day",
+        AgeUnderTwoWeeks = "sts-policy-max-age-short" / "under-two-weeks",
+    ;
+    Match:
+        MismatchAllTld = "mx-policy-mismatch-all" / "tld",
+        MismatchAllDomain = "mx-policy-mismatch-all" / "domain",
+        MismatchAllLabel = "mx-policy-mismatch-all" / "label",
+        MismatchAllMtaStsHost = "mx-policy-mismatch-all" / "mta-sts-host",
+        MismatchAllTypo = "mx-policy-mismatch-all" / "typo",
+        MismatchAllWildcardDepth = "mx-policy-mismatch-all" / "wildcard-depth",
+        MismatchSomeTld = "mx-policy-mismatch-some" / "tld",
+        MismatchSomeDomain = "mx-policy-mismatch-some" / "domain",
+        MismatchSomeLabel = "mx-policy-mismatch-some" / "label",
+        MismatchSomeMtaStsHost = "mx-policy-mismatch-some" / "mta-sts-host",
+        MismatchSomeTypo = "mx-policy-mismatch-some" / "typo",
+        MismatchSomeWildcardDepth = "mx-policy-mismatch-some" / "wildcard-depth",
+        PatternUnused = "mx-pattern-unused",
+    ;
+    Mail:
+        NullWithPolicy = "mx-null-with-policy",
+        ImplicitWithPolicy = "mx-implicit-with-policy",
+    ;
+    Host:
+        MxNxdomain = "mx-unresolvable" / "nxdomain",
+        MxNoData = "mx-unresolvable" / "no-data",
+        MxCname = "mx-unresolvable" / "cname",
+        MxIpLiteral = "mx-unresolvable" / "ip-literal",
+        MxLocalhost = "mx-unresolvable" / "localhost",
+        MxUnreachable = "mx-unreachable",
+        MxRefusedUs = "mx-refused-us",
+        StarttlsAbsent = "starttls-absent",
+        StarttlsRejected = "starttls-rejected",
+        StarttlsMangled = "starttls-mangled",
+        HandshakeAlert = "starttls-handshake" / "alert",
+        HandshakeProtocolVersion = "starttls-handshake" / "protocol-version",
+        HandshakeClosed = "starttls-handshake" / "closed",
+        HandshakeNotTls = "starttls-handshake" / "not-tls",
+        MxCertName = "mx-cert-name",
+        MxCertExpired = "mx-cert-expired" / "expired",
+        MxCertNotYetValid = "mx-cert-expired" / "not-yet-valid",
+        MxCertSelfSigned = "mx-cert-untrusted" / "self-signed",
+        MxCertUnknownRoot = "mx-cert-untrusted" / "unknown-root",
+        MxCertMissingIntermediate = "mx-cert-untrusted" / "missing-intermediate",
+        MxCertExpiring = "mx-cert-expiring",
+        MxCertVaries = "mx-cert-varies",
+    ;
+    Tlsrpt:
+        TlsrptMultiple = "tlsrpt-multiple",
+        TlsrptVersionCase = "tlsrpt-version" / "case",
+        TlsrptVersionSpelling = "tlsrpt-version" / "spelling",
+        TlsrptVersionPosition = "tlsrpt-version" / "position",
+        TlsrptRuaMissing = "tlsrpt-rua-missing",
+        TlsrptUriScheme = "tlsrpt-uri-scheme",
+        TlsrptUriRawDelimiter = "tlsrpt-uri-syntax" / "raw-delimiter",
+        TlsrptUriNoAt = "tlsrpt-uri-syntax" / "no-at",
+        TlsrptUriSpace = "tlsrpt-uri-syntax" / "space",
+        TlsrptUriEmpty = "tlsrpt-uri-syntax" / "empty",
+        TlsrptAbsentWithPolicy = "tlsrpt-absent-with-policy",
+    ;
+}
+
+impl Defect {
+    /// Whether the truth says `unknown` rather than `violation`: nobody can measure the host.
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Self::MxUnreachable | Self::MxRefusedUs)
+    }
+
+    /// Whether it leaves the policy, or the fetch, as good as without it.
+    pub const fn is_lint(self) -> bool {
+        matches!(
+            self,
+            Self::RecordDelimiter
+                | Self::PolicyCertExpiring
+                | Self::FetchMediaType
+                | Self::PolicyDuplicateVersion
+                | Self::PolicyDuplicateMode
+                | Self::PolicyDuplicateMaxAge
+                | Self::ModeTesting
+                | Self::ModeNone
+                | Self::AgeUnderADay
+                | Self::AgeUnderTwoWeeks
+                | Self::PatternUnused
+                | Self::NullWithPolicy
+                | Self::ImplicitWithPolicy
+                | Self::MxCertExpiring
+                | Self::MxCertVaries
+                | Self::TlsrptAbsentWithPolicy
+        )
+    }
+
+    /// Whether it is in the policy host's certificate: the text arrives nevertheless.
+    pub const fn is_policy_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::PolicyCertName
+                | Self::PolicyCertExpired
+                | Self::PolicyCertNotYetValid
+                | Self::PolicyCertSelfSigned
+                | Self::PolicyCertUnknownRoot
+                | Self::PolicyCertMissingIntermediate
+                | Self::PolicyCertExpiring
+        )
+    }
+
+    /// Whether it leaves an MX host without a place to connect to; a CNAME (RFC 5321 §5.1) does not.
+    pub(crate) const fn is_unresolvable(self) -> bool {
+        matches!(self, Self::MxNxdomain | Self::MxNoData | Self::MxIpLiteral | Self::MxLocalhost)
+    }
+
+    /// Whether some MX host still matches.
+    pub(crate) const fn is_mismatch_some(self) -> bool {
+        matches!(
+            self,
+            Self::MismatchSomeTld
+                | Self::MismatchSomeDomain
+                | Self::MismatchSomeLabel
+                | Self::MismatchSomeMtaStsHost
+                | Self::MismatchSomeTypo
+                | Self::MismatchSomeWildcardDepth
+        )
+    }
+
+    /// Whether no MX host matches.
+    pub(crate) const fn is_mismatch_all(self) -> bool {
+        matches!(
+            self,
+            Self::MismatchAllTld
+                | Self::MismatchAllDomain
+                | Self::MismatchAllLabel
+                | Self::MismatchAllMtaStsHost
+                | Self::MismatchAllTypo
+                | Self::MismatchAllWildcardDepth
+        )
+    }
+
+    /// The defects that a key of a world's `[defects]` names: `rule`, or `rule/cause`.
+    pub fn named(key: &str) -> Vec<Self> {
+        let (rule, cause) = key.split_once('/').map_or((key, None), |(rule, cause)| (rule, Some(cause)));
+        let fits = |d: &&Self| d.rule() == rule && (cause.is_none() || d.cause() == cause);
+        Self::ALL.iter().filter(fits).copied().collect()
+    }
+}

@@ -1,0 +1,479 @@
+//! The ground truth: what a census of the world must find, said from what was planted and not from what is served.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder, UInt64Builder};
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use crate::defect::Defect;
+use crate::world::{Domain, HostId, Mail, Mode, Record, Tlsrpt, World};
+
+/// A defect of a domain: a row of `truth/defects.parquet`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlantedDefect {
+    /// The domain that it counts against.
+    pub domain: String,
+    /// What it is about: the domain, its policy host or one of its MX hosts.
+    pub subject: String,
+    /// The rule's name.
+    pub rule: &'static str,
+    /// `violation`, or `unknown` where nobody can measure.
+    pub outcome: &'static str,
+    /// The sub-cause.
+    pub cause: Option<&'static str>,
+}
+
+/// What is true of a domain as a whole: a row of `truth/domains.parquet`. The words are a verdict's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrueVerdict {
+    /// The domain.
+    pub domain: String,
+    /// The MTA-STS record: `absent`, `valid`, `invalid`.
+    pub record: &'static str,
+    /// The policy: `none`, `valid`, `invalid`, `unfetched`.
+    pub policy: &'static str,
+    /// The policy's mode, where it is valid.
+    pub mode: Option<&'static str>,
+    /// The policy's `max_age` in seconds, where it is valid.
+    pub max_age: Option<u64>,
+    /// The TLS-RPT record: `absent`, `valid`, `invalid`.
+    pub tlsrpt: &'static str,
+    /// Where mail goes: `hosts`, `null`, `implicit`, `none`, `unknown`.
+    pub mx: &'static str,
+    /// STARTTLS over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
+    pub starttls: &'static str,
+    /// Valid certificates over the MX hosts, in the same words.
+    pub certificates: &'static str,
+    /// What a sender with MTA-STS does: `authenticated`, `encrypted`, `cleartext`, `deferred`, `no-mail`, `unknown`.
+    pub sts: &'static str,
+}
+
+impl World {
+    /// The truth about the domain with this index.
+    pub fn truth(&self, index: u64) -> (Vec<PlantedDefect>, TrueVerdict) {
+        let domain = self.domain(index);
+        let name = self.name(index);
+        let hosts: Vec<Witness> = self
+            .mx_hosts(&domain)
+            .into_iter()
+            .map(|(preference, host)| Witness::of(self, &domain, &name, preference, host))
+            .collect();
+        let mut defects = Vec::new();
+        let mut plant = |subject: &str, defect: Defect| {
+            defects.push(PlantedDefect {
+                domain: name.to_string(),
+                subject: subject.to_owned(),
+                rule: defect.rule(),
+                outcome: if defect.is_unknown() { "unknown" } else { "violation" },
+                cause: defect.cause(),
+            });
+        };
+        plant_domain(&domain, &name, &mut plant);
+        plant_policy(&domain, &name, &mut plant);
+        if domain.text_is_valid() {
+            plant_match(&domain, &name, &hosts, &mut plant);
+        }
+        if domain.mail == Mail::Hosts || domain.has_txt() {
+            for host in &hosts {
+                if let Some(defect) = host.defect {
+                    plant(&host.name, defect);
+                }
+            }
+        }
+        let verdict = verdict(&domain, &name, &hosts);
+        (defects, verdict)
+    }
+}
+
+fn plant_domain(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect)) {
+    if let Record::Published(Some(defect)) = domain.record {
+        plant(name, defect);
+    }
+    match domain.tlsrpt {
+        Tlsrpt::Published(Some(defect)) => plant(name, defect),
+        Tlsrpt::Absent if domain.record_is_valid() => plant(name, Defect::TlsrptAbsentWithPolicy),
+        _ => {}
+    }
+}
+
+fn plant_policy(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect)) {
+    let host = format!("mta-sts.{name}");
+    if domain.record == Record::Wildcard {
+        // A TXT is found, so the policy is looked for; the wildcard has no address.
+        plant(&host, Defect::PolicyHostNoData);
+    }
+    if !domain.has_txt() || !domain.has_policy_host() {
+        return;
+    }
+    if let Some(defect) = domain.fetch {
+        plant(&host, defect);
+    }
+    if !domain.text_arrives() {
+        return;
+    }
+    if let Some(defect) = domain.policy {
+        plant(&host, defect);
+    }
+    if domain.text_is_valid() {
+        match domain.mode {
+            Mode::Enforce => {}
+            Mode::Testing => plant(&host, Defect::ModeTesting),
+            Mode::None => plant(&host, Defect::ModeNone),
+        }
+        if let Some(defect) = domain.age {
+            plant(&host, defect);
+        }
+    }
+}
+
+fn plant_match(domain: &Domain, name: &str, hosts: &[Witness], plant: &mut impl FnMut(&str, Defect)) {
+    match domain.mail {
+        Mail::Null => plant(name, Defect::NullWithPolicy),
+        Mail::Implicit => plant(name, Defect::ImplicitWithPolicy),
+        _ => {}
+    }
+    let Some(defect) = domain.matching else { return };
+    if defect == Defect::PatternUnused {
+        plant(name, defect);
+        return;
+    }
+    for host in hosts.iter().filter(|host| !host.matches) {
+        plant(&host.name, defect);
+    }
+    if defect.is_mismatch_some() {
+        // The pattern that was to match the last host matches none.
+        plant(name, Defect::PatternUnused);
+    }
+}
+
+/// What is true of one MX host of a domain.
+struct Witness {
+    name: String,
+    preference: u16,
+    defect: Option<Defect>,
+    /// Whether the policy's patterns match it.
+    matches: bool,
+}
+
+/// An answer that may be impossible to have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Witness {
+    fn of(world: &World, domain: &Domain, name: &str, preference: u16, host: HostId) -> Self {
+        let hosts = world.mx_hosts(domain);
+        let last = hosts.last().is_some_and(|(_, last)| *last == host);
+        let matches = match domain.matching {
+            Some(defect) if defect.is_mismatch_all() => false,
+            Some(defect) if defect.is_mismatch_some() => !last,
+            _ => true,
+        };
+        Self {
+            name: world.mx_name(domain, name, host),
+            preference,
+            defect: world.host_defect(domain, host),
+            matches,
+        }
+    }
+
+    fn is_unresolvable(&self) -> bool {
+        self.defect.is_some_and(Defect::is_unresolvable)
+    }
+
+    /// Whether STARTTLS is offered, and answered with 220.
+    fn starttls(&self) -> Known {
+        match self.defect {
+            Some(Defect::StarttlsAbsent | Defect::StarttlsRejected) => Known::No,
+            Some(Defect::MxUnreachable | Defect::MxRefusedUs | Defect::StarttlsMangled) => Known::Unknown,
+            _ => Known::Yes,
+        }
+    }
+
+    /// Whether the handshake succeeds.
+    fn handshake(&self) -> Known {
+        match self.defect {
+            Some(
+                Defect::HandshakeAlert
+                | Defect::HandshakeProtocolVersion
+                | Defect::HandshakeClosed
+                | Defect::HandshakeNotTls,
+            ) => Known::No,
+            _ => self.starttls(),
+        }
+    }
+
+    /// Whether the certificate is valid for the host.
+    fn certificate(&self) -> Known {
+        match self.defect {
+            Some(
+                Defect::MxCertName
+                | Defect::MxCertExpired
+                | Defect::MxCertNotYetValid
+                | Defect::MxCertSelfSigned
+                | Defect::MxCertUnknownRoot
+                | Defect::MxCertMissingIntermediate,
+            ) => Known::No,
+            _ => self.handshake(),
+        }
+    }
+}
+
+fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
+    let record = match domain.record {
+        Record::Absent | Record::Wildcard | Record::Published(Some(Defect::RecordDangling)) => "absent",
+        Record::Published(_) if domain.record_is_valid() => "valid",
+        Record::Published(_) => "invalid",
+    };
+    let sound_fetch = domain.fetch.is_none_or(Defect::is_lint);
+    let policy = match () {
+        () if !domain.has_txt() => "none",
+        () if !domain.has_policy_host() || !sound_fetch => "unfetched",
+        () if domain.text_is_valid() => "valid",
+        () => "invalid",
+    };
+    let valid = policy == "valid";
+    let mx = match domain.mail {
+        Mail::Missing => "none",
+        Mail::Unanswered => "unknown",
+        Mail::Null => "null",
+        Mail::Implicit => "implicit",
+        Mail::Hosts => "hosts",
+    };
+    let (starttls, certificates) = match domain.mail {
+        Mail::Missing | Mail::Null => ("not-applicable", "not-applicable"),
+        Mail::Unanswered => ("unknown", "unknown"),
+        Mail::Implicit if !domain.has_txt() => ("unknown", "unknown"),
+        Mail::Implicit | Mail::Hosts => (over(hosts, Witness::starttls), over(hosts, Witness::certificate)),
+    };
+    TrueVerdict {
+        domain: name.to_owned(),
+        record,
+        policy,
+        mode: valid.then(|| domain.mode.as_str()),
+        max_age: valid.then_some(domain.max_age),
+        tlsrpt: match domain.tlsrpt {
+            Tlsrpt::Absent => "absent",
+            Tlsrpt::Published(None) => "valid",
+            Tlsrpt::Published(Some(_)) => "invalid",
+        },
+        mx,
+        starttls,
+        certificates,
+        sts: if record == "valid" && valid && domain.mode == Mode::Enforce {
+            enforced(domain, hosts)
+        } else {
+            opportunistic(domain, hosts)
+        },
+    }
+}
+
+/// `all`, `some`, `no`, `unknown` or `not-applicable` over the hosts that have an address.
+fn over(hosts: &[Witness], what: impl Fn(&Witness) -> Known) -> &'static str {
+    let known: Vec<Known> = hosts.iter().filter(|host| !host.is_unresolvable()).map(what).collect();
+    let (yes, no) = (known.contains(&Known::Yes), known.contains(&Known::No));
+    match (yes, no, known.contains(&Known::Unknown)) {
+        (false, false, false) => "not-applicable",
+        (true, true, _) => "some",
+        (true, false, false) => "all",
+        (false, true, false) => "no",
+        _ => "unknown",
+    }
+}
+
+/// What a sender does that takes TLS where it is offered (RFC 3207).
+fn opportunistic(domain: &Domain, hosts: &[Witness]) -> &'static str {
+    match domain.mail {
+        Mail::Missing | Mail::Null => return "no-mail",
+        Mail::Unanswered => return "unknown",
+        Mail::Implicit if !domain.has_txt() => return "unknown",
+        Mail::Implicit | Mail::Hosts => {}
+    }
+    let resolvable: Vec<&Witness> = hosts.iter().filter(|host| !host.is_unresolvable()).collect();
+    let Some(first) = resolvable.iter().map(|host| host.preference).min() else { return "deferred" };
+    let group: Vec<Known> =
+        resolvable.iter().filter(|host| host.preference == first).map(|host| host.handshake()).collect();
+    match () {
+        () if group.contains(&Known::Unknown) => "unknown",
+        () if group.contains(&Known::No) => "cleartext",
+        () => "encrypted",
+    }
+}
+
+/// What a sender does that holds a policy in mode enforce (RFC 8461 §5).
+fn enforced(domain: &Domain, hosts: &[Witness]) -> &'static str {
+    match domain.mail {
+        Mail::Missing | Mail::Null => return "no-mail",
+        Mail::Unanswered => return "unknown",
+        Mail::Implicit | Mail::Hosts => {}
+    }
+    let known: Vec<Known> = hosts
+        .iter()
+        .filter(|host| host.matches && !host.is_unresolvable())
+        .map(Witness::certificate)
+        .collect();
+    match () {
+        () if known.contains(&Known::Yes) => "authenticated",
+        () if known.contains(&Known::Unknown) => "unknown",
+        () => "deferred",
+    }
+}
+
+/// Why the truth could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("writing {}: {source}", path.display())]
+pub struct TruthError {
+    path: PathBuf,
+    source: ParquetError,
+}
+
+/// Domains between two batches, and between two reports of progress.
+const DOMAINS_PER_BATCH: u64 = 16_384;
+
+impl World {
+    /// Writes `names.txt` (one name a line) and `truth/*.parquet` into `folder`, streaming: memory does not grow
+    /// with the world. `go_on` is told how many domains are written, and may end it by saying `false`; nothing
+    /// is then left under its final name. Returns whether it was completed.
+    pub fn write_truth(&self, folder: &Path, mut go_on: impl FnMut(u64) -> bool) -> Result<bool, TruthError> {
+        let failed = |path: &Path, source: ParquetError| TruthError { path: path.to_owned(), source };
+        let truth = folder.join("truth");
+        fs::create_dir_all(&truth).map_err(|e| failed(&truth, e.into()))?;
+        let names_path = folder.join("names.txt");
+        let names_tmp = folder.join("names.txt.tmp");
+        let file = File::create(&names_tmp).map_err(|e| failed(&names_tmp, e.into()))?;
+        let mut names = BufWriter::new(file);
+        let mut defects = Table::create(&truth.join("defects.parquet"), &defect_schema())
+            .map_err(|e| failed(&truth.join("defects.parquet"), e))?;
+        let mut domains = Table::create(&truth.join("domains.parquet"), &domain_schema())
+            .map_err(|e| failed(&truth.join("domains.parquet"), e))?;
+        let mut start = 0;
+        while start < self.domains() {
+            let end = self.domains().min(start + DOMAINS_PER_BATCH);
+            let (mut defect_rows, mut domain_rows) = (Vec::new(), Vec::new());
+            for index in start..end {
+                let (planted, verdict) = self.truth(index);
+                writeln!(names, "{}", verdict.domain).map_err(|e| failed(&names_tmp, e.into()))?;
+                defect_rows.extend(planted);
+                domain_rows.push(verdict);
+            }
+            defects.write(defect_columns(&defect_rows)).map_err(|e| failed(&defects.path, e))?;
+            domains.write(domain_columns(&domain_rows)).map_err(|e| failed(&domains.path, e))?;
+            start = end;
+            if !go_on(start) {
+                return Ok(false);
+            }
+        }
+        names
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .map_err(|e| failed(&names_tmp, e.into()))?;
+        fs::rename(&names_tmp, &names_path).map_err(|e| failed(&names_path, e.into()))?;
+        let path = defects.path.clone();
+        defects.finish().map_err(|e| failed(&path, e))?;
+        let path = domains.path.clone();
+        domains.finish().map_err(|e| failed(&path, e))?;
+        Ok(true)
+    }
+}
+
+/// A Parquet file in the making: under its name once it is whole.
+pub(crate) struct Table {
+    writer: ArrowWriter<File>,
+    schema: Arc<Schema>,
+    pub(crate) path: PathBuf,
+}
+
+impl Table {
+    pub(crate) fn create(path: &Path, schema: &Schema) -> Result<Self, ParquetError> {
+        let schema = Arc::new(schema.clone());
+        let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+        let file = File::create(path.with_extension("parquet.tmp"))?;
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
+        Ok(Self { writer, schema, path: path.to_owned() })
+    }
+
+    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), ParquetError> {
+        self.writer.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    pub(crate) fn finish(self) -> Result<(), ParquetError> {
+        self.writer.into_inner()?.sync_all()?;
+        fs::rename(self.path.with_extension("parquet.tmp"), &self.path)?;
+        Ok(())
+    }
+}
+
+pub(crate) fn text(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Utf8, nullable)
+}
+
+fn defect_schema() -> Schema {
+    Schema::new(vec![
+        text("domain", false),
+        text("subject", false),
+        text("rule", false),
+        text("outcome", false),
+        text("cause", true),
+    ])
+}
+
+fn domain_schema() -> Schema {
+    Schema::new(vec![
+        text("domain", false),
+        text("record", false),
+        text("policy", false),
+        text("mode", true),
+        Field::new("max_age", DataType::UInt64, true),
+        text("tlsrpt", false),
+        text("mx", false),
+        text("starttls", false),
+        text("certificates", false),
+        text("sts", false),
+    ])
+}
+
+pub(crate) fn strings<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    let mut builder = StringBuilder::new();
+    values.for_each(|value| builder.append_option(value));
+    Arc::new(builder.finish())
+}
+
+fn defect_columns(rows: &[PlantedDefect]) -> Vec<ArrayRef> {
+    vec![
+        strings(rows.iter().map(|row| Some(row.domain.as_str()))),
+        strings(rows.iter().map(|row| Some(row.subject.as_str()))),
+        strings(rows.iter().map(|row| Some(row.rule))),
+        strings(rows.iter().map(|row| Some(row.outcome))),
+        strings(rows.iter().map(|row| row.cause)),
+    ]
+}
+
+fn domain_columns(rows: &[TrueVerdict]) -> Vec<ArrayRef> {
+    let mut max_age = UInt64Builder::new();
+    for row in rows {
+        max_age.append_option(row.max_age);
+    }
+    vec![
+        strings(rows.iter().map(|row| Some(row.domain.as_str()))),
+        strings(rows.iter().map(|row| Some(row.record))),
+        strings(rows.iter().map(|row| Some(row.policy))),
+        strings(rows.iter().map(|row| row.mode)),
+        Arc::new(max_age.finish()),
+        strings(rows.iter().map(|row| Some(row.tlsrpt))),
+        strings(rows.iter().map(|row| Some(row.mx))),
+        strings(rows.iter().map(|row| Some(row.starttls))),
+        strings(rows.iter().map(|row| Some(row.certificates))),
+        strings(rows.iter().map(|row| Some(row.sts))),
+    ]
+}

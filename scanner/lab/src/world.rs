@@ -1,0 +1,501 @@
+//! The world: from an index to everything that is true of a domain, without keeping any of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::chance::{Chance, Draw, Stream};
+use crate::defect::{Axis, Defect};
+use crate::names::{NameTable, Names, NamesError};
+use crate::params::{ParamsError, WorldParams};
+use crate::plan::{AddressPlan, Slot};
+
+/// Why a world cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// Its parameters contradict themselves.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// Its names cannot be had.
+    #[error(transparent)]
+    Names(#[from] NamesError),
+}
+
+/// A simulated internet: the same for the same seed, parameters and names.
+///
+/// Holds no state of any domain: what is asked about one is computed from its index.
+#[derive(Debug)]
+pub struct World {
+    pub(crate) chance: Chance,
+    params: WorldParams,
+    names: NameTable,
+    plan: AddressPlan,
+    rates: BTreeMap<Axis, Vec<(Defect, f64)>>,
+    mail_operators: Zipf,
+    policy_operators: Zipf,
+    /// Whether `::1` can be used to refuse connections.
+    ipv6: bool,
+}
+
+/// Everything that is true of a domain, its name apart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Domain {
+    pub(crate) index: u64,
+    pub(crate) mail: Mail,
+    pub(crate) hosting: Hosting,
+    pub(crate) record: Record,
+    pub(crate) fetch: Option<Defect>,
+    pub(crate) policy: Option<Defect>,
+    pub(crate) mode: Mode,
+    pub(crate) max_age: u64,
+    pub(crate) age: Option<Defect>,
+    pub(crate) matching: Option<Defect>,
+    pub(crate) tlsrpt: Tlsrpt,
+    /// The operator that its policy host is a CNAME to.
+    pub(crate) policy_operator: Option<u32>,
+}
+
+/// What an MX query gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mail {
+    /// The domain does not exist.
+    Missing,
+    /// SERVFAIL.
+    Unanswered,
+    /// The null MX of RFC 7505.
+    Null,
+    /// No MX, but an address (RFC 5321 §5.1).
+    Implicit,
+    /// MX hosts.
+    Hosts,
+}
+
+/// Who runs the MX hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hosting {
+    /// The domain: one host or two, with a label between them and the domain if `deep`.
+    Own { hosts: u8, deep: bool },
+    /// An operator.
+    Operator(u32),
+}
+
+/// What stands at `_mta-sts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// Nothing.
+    Absent,
+    /// A TXT of a wildcard, which has nothing to do with MTA-STS.
+    Wildcard,
+    /// A record, or what was meant to be one.
+    Published(Option<Defect>),
+}
+
+/// The mode of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Enforce,
+    Testing,
+    None,
+}
+
+impl Mode {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Testing => "testing",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What stands at `_smtp._tls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tlsrpt {
+    Absent,
+    Published(Option<Defect>),
+}
+
+/// An MX host, whoever names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum HostId {
+    /// The `number`th of the domain with this index, or that domain itself where it has no MX.
+    Own { domain: u64, number: u8 },
+    /// The `number`th of an operator.
+    Operator { operator: u32, number: u8 },
+}
+
+/// First labels of MX hosts. They lie far apart in edit distance, so that none is another's misspelling.
+pub(crate) const HOST_LABELS: [&str; 4] = ["mx1", "backup", "gateway", "inbound"];
+
+impl Domain {
+    /// Whether a TXT record is found at `_mta-sts`, so that a sender goes on to fetch.
+    pub(crate) fn has_txt(&self) -> bool {
+        match self.record {
+            Record::Absent | Record::Published(Some(Defect::RecordDangling)) => false,
+            Record::Wildcard | Record::Published(_) => true,
+        }
+    }
+
+    /// Whether the record is one that a sender uses.
+    pub(crate) fn record_is_valid(&self) -> bool {
+        matches!(self.record, Record::Published(None | Some(Defect::RecordDelimiter)))
+    }
+
+    /// Whether a policy host was set up, found or not.
+    pub(crate) fn has_policy_host(&self) -> bool {
+        matches!(self.record, Record::Published(_))
+    }
+
+    /// Whether a fetch brings the policy's text, whatever the certificate.
+    pub(crate) fn text_arrives(&self) -> bool {
+        self.has_txt()
+            && self.has_policy_host()
+            && self.fetch.is_none_or(|d| d.is_policy_certificate() || d == Defect::FetchMediaType)
+    }
+
+    /// Whether a fetch brings a valid policy, whatever the certificate.
+    pub(crate) fn text_is_valid(&self) -> bool {
+        self.text_arrives() && self.policy.is_none_or(Defect::is_lint)
+    }
+}
+
+impl World {
+    /// Makes the world of a seed.
+    pub fn new(seed: u64, params: WorldParams, names: &Names) -> Result<Self, WorldError> {
+        params.check()?;
+        let rates = params.rates()?;
+        let chance = Chance::new(seed);
+        let names = NameTable::new(names, &params.suffixes, chance)?;
+        let plan = AddressPlan::new(chance, names.len(), params.mail.operators, params.sts.operators);
+        let mail_operators = Zipf::new(params.mail.operators, params.mail.concentration);
+        let policy_operators = Zipf::new(params.sts.operators, params.sts.concentration);
+        Ok(Self { chance, params, names, plan, rates, mail_operators, policy_operators, ipv6: true })
+    }
+
+    /// The same world on a machine without `::1`: hosts that would refuse a connection leave it unanswered.
+    #[must_use]
+    pub fn without_ipv6(self) -> Self {
+        Self { ipv6: false, ..self }
+    }
+
+    /// Domains in it.
+    pub fn domains(&self) -> u64 {
+        self.names.len()
+    }
+
+    /// The name of the domain with an index below [`domains`](Self::domains).
+    pub fn name(&self, index: u64) -> Cow<'_, str> {
+        self.names.name(index)
+    }
+
+    /// The index of a domain's name, in lower case and without the last dot.
+    pub fn index(&self, name: &str) -> Option<u64> {
+        self.names.index(name)
+    }
+
+    /// What it was made from.
+    pub fn params(&self) -> &WorldParams {
+        &self.params
+    }
+
+    pub(crate) fn has_ipv6(&self) -> bool {
+        self.ipv6
+    }
+
+    pub(crate) fn plan(&self) -> &AddressPlan {
+        &self.plan
+    }
+
+    /// Everything that is true of the domain with this index.
+    pub(crate) fn domain(&self, index: u64) -> Domain {
+        let mut hosting = self.hosting(index);
+        let mut mail = Mail::Hosts;
+        if self.draw(Stream::Existence, index).hits(self.params.mail.missing) {
+            mail = Mail::Missing;
+        }
+        let record = if mail == Mail::Missing { Record::Absent } else { self.record(index, hosting) };
+        if mail != Mail::Missing {
+            mail = self.mail(index, record);
+        }
+        let mut domain = Domain {
+            index,
+            mail,
+            hosting,
+            record,
+            fetch: self.afflict(Axis::Fetch, Stream::Fetch, index).map(|d| self.substitute(d)),
+            policy: self.afflict(Axis::Policy, Stream::Policy, index),
+            mode: Mode::Enforce,
+            max_age: 0,
+            age: None,
+            matching: None,
+            tlsrpt: Tlsrpt::Absent,
+            policy_operator: None,
+        };
+        self.fill_policy(&mut domain);
+        domain.tlsrpt = self.tlsrpt(&domain);
+        if domain.text_is_valid() && domain.mode != Mode::None && mail == Mail::Hosts {
+            domain.matching = self.afflict(Axis::Match, Stream::Match, index);
+        }
+        if let Hosting::Own { hosts, deep } = &mut hosting {
+            if domain.matching.is_some_and(Defect::is_mismatch_some) {
+                *hosts = 2;
+            } else if self.own_defect(index, 0) == Some(Defect::MxCertVaries) {
+                *hosts = 1;
+            }
+            *deep |= matches!(
+                domain.matching,
+                Some(Defect::MismatchAllWildcardDepth | Defect::MismatchSomeWildcardDepth)
+            );
+            domain.hosting = hosting;
+        }
+        domain
+    }
+
+    /// The MX hosts that a domain names, most preferred first, with their preference.
+    pub(crate) fn mx_hosts(&self, domain: &Domain) -> Vec<(u16, HostId)> {
+        match (domain.mail, domain.hosting) {
+            (Mail::Implicit, _) => vec![(0, HostId::Own { domain: domain.index, number: 0 })],
+            (Mail::Hosts, Hosting::Own { hosts, .. }) => {
+                let equal = self.draw(Stream::HostStyle, domain.index).hits(0.3);
+                (0..hosts)
+                    .map(|number| {
+                        let preference = if equal { 10 } else { 10 * (u16::from(number) + 1) };
+                        (preference, HostId::Own { domain: domain.index, number })
+                    })
+                    .collect()
+            }
+            (Mail::Hosts, Hosting::Operator(operator)) => {
+                let hosts = self.operator_hosts(operator);
+                let equal = self.draw(Stream::OperatorHosts, u64::from(operator)).next(1).hits(0.5);
+                (0..hosts)
+                    .map(|number| {
+                        let preference = if equal { 10 } else { 10 * (u16::from(number) + 1) };
+                        (preference, HostId::Operator { operator, number })
+                    })
+                    .collect()
+            }
+            (Mail::Missing | Mail::Unanswered | Mail::Null, _) => Vec::new(),
+        }
+    }
+
+    /// The name under which a domain's MX record names the host.
+    pub(crate) fn mx_name(&self, domain: &Domain, name: &str, host: HostId) -> String {
+        let number = match host {
+            HostId::Operator { operator, number } => {
+                return format!("{}.in.post{operator}.example", HOST_LABELS[usize::from(number)]);
+            }
+            HostId::Own { .. } if domain.mail == Mail::Implicit => return name.to_owned(),
+            HostId::Own { number, .. } => number,
+        };
+        let label = HOST_LABELS[usize::from(number)];
+        match (self.host_defect(domain, host), domain.hosting) {
+            (Some(Defect::MxIpLiteral), _) => {
+                let draw = self.draw(Stream::HostStyle, domain.index).next(2);
+                // Documentation addresses (RFC 5737).
+                format!("192.0.2.{}", 1 + draw.below(254))
+            }
+            (Some(Defect::MxLocalhost), _) => "localhost".to_owned(),
+            (_, Hosting::Own { deep: true, .. }) => format!("{label}.in.{name}"),
+            _ => format!("{label}.{name}"),
+        }
+    }
+
+    /// What is wrong with one of a domain's MX hosts.
+    pub(crate) fn host_defect(&self, domain: &Domain, host: HostId) -> Option<Defect> {
+        match host {
+            HostId::Operator { operator, number } => self.operator_defect(operator, number),
+            HostId::Own { domain: index, number } => {
+                let defect = self.own_defect(index, number)?;
+                let alone = matches!(domain.hosting, Hosting::Own { hosts: 1, .. });
+                let implicit = domain.mail == Mail::Implicit;
+                let possible = match defect {
+                    Defect::MxCertVaries => alone && !implicit,
+                    _ if implicit => !defect.is_unresolvable() && defect != Defect::MxCname,
+                    _ => true,
+                };
+                possible.then_some(defect)
+            }
+        }
+    }
+
+    /// What is wrong with an operator's MX host.
+    pub(crate) fn operator_defect(&self, operator: u32, number: u8) -> Option<Defect> {
+        let key = u64::from(operator) * 4 + u64::from(number);
+        let draw = self.draw(Stream::OperatorHostDefect, key);
+        self.afflict_scaled(Axis::Host, draw, self.params.mail.operator_care)
+            // Those stand in a customer's MX record, not in the operator's zone.
+            .filter(|d| !matches!(d, Defect::MxIpLiteral | Defect::MxLocalhost))
+    }
+
+    /// The addresses of a host (before any defect), as slots of the address plan.
+    pub(crate) fn host_slots(&self, domain: Option<&Domain>, host: HostId) -> Vec<Slot> {
+        match host {
+            HostId::Operator { operator, number } => {
+                let two = self.operator_defect(operator, number) == Some(Defect::MxCertVaries)
+                    || self
+                        .draw(Stream::OperatorAddresses, u64::from(operator) * 4 + u64::from(number))
+                        .hits(0.4);
+                (0..=u8::from(two)).map(|address| Slot::Operator { operator, number, address }).collect()
+            }
+            HostId::Own { domain: index, number } => {
+                let varies =
+                    domain.is_some_and(|domain| self.host_defect(domain, host) == Some(Defect::MxCertVaries));
+                let second = varies.then_some(Slot::Own { domain: index, second: true });
+                [Slot::Own { domain: index, second: number == 1 }].into_iter().chain(second).collect()
+            }
+        }
+    }
+
+    /// MX hosts of an operator.
+    pub(crate) fn operator_hosts(&self, operator: u32) -> u8 {
+        2 + self.draw(Stream::OperatorHosts, u64::from(operator)).below(3) as u8
+    }
+
+    pub(crate) fn draw(&self, stream: Stream, key: u64) -> Draw {
+        self.chance.draw(stream, key)
+    }
+
+    fn hosting(&self, index: u64) -> Hosting {
+        let stride = self.plan.stride();
+        let own = index.is_multiple_of(stride)
+            && self.draw(Stream::Hosting, index).hits((1.0 - self.params.mail.operated) * stride as f64);
+        if own {
+            let hosts = 1 + u8::from(self.draw(Stream::HostCount, index).hits(self.params.mail.two_hosts));
+            let deep = self.draw(Stream::HostCount, index).next(1).hits(0.1);
+            Hosting::Own { hosts, deep }
+        } else {
+            Hosting::Operator(self.mail_operators.pick(self.draw(Stream::Operator, index)))
+        }
+    }
+
+    fn record(&self, index: u64, hosting: Hosting) -> Record {
+        // An MX of no name cannot stand in a policy: such a domain has none, or two things were wrong at once.
+        if let Hosting::Own { .. } = hosting {
+            let nameless = |number| {
+                matches!(self.own_defect(index, number), Some(Defect::MxIpLiteral | Defect::MxLocalhost))
+            };
+            if nameless(0) || nameless(1) {
+                return Record::Absent;
+            }
+        }
+        let draw = self.draw(Stream::Adoption, index).unit();
+        if draw < self.params.sts.record {
+            Record::Published(self.afflict(Axis::Record, Stream::Record, index))
+        } else if draw < self.params.sts.record + self.params.sts.wildcard_txt {
+            Record::Wildcard
+        } else {
+            Record::Absent
+        }
+    }
+
+    fn mail(&self, index: u64, record: Record) -> Mail {
+        let draw = self.draw(Stream::Mail, index);
+        if draw.next(1).hits(self.params.mail.servfail) {
+            return Mail::Unanswered;
+        }
+        let mail = if let Record::Published(_) = record {
+            match self.afflict(Axis::Mail, Stream::Mail, index) {
+                Some(Defect::NullWithPolicy) => Mail::Null,
+                Some(Defect::ImplicitWithPolicy) => Mail::Implicit,
+                _ => Mail::Hosts,
+            }
+        } else if draw.unit() < self.params.mail.null {
+            Mail::Null
+        } else if draw.unit() < self.params.mail.null + self.params.mail.implicit {
+            Mail::Implicit
+        } else {
+            Mail::Hosts
+        };
+        // Only those with an address of their own can do without MX.
+        match (mail, index.is_multiple_of(self.plan.stride())) {
+            (Mail::Implicit, false) => Mail::Hosts,
+            (mail, _) => mail,
+        }
+    }
+
+    fn fill_policy(&self, domain: &mut Domain) {
+        let index = domain.index;
+        domain.mode = match self.afflict(Axis::Mode, Stream::Mode, index) {
+            // A policy without MX patterns, or with wrong ones, is wrong in the other modes only.
+            Some(Defect::ModeNone) if domain.policy.is_none_or(Defect::is_lint) => Mode::None,
+            Some(Defect::ModeTesting) => Mode::Testing,
+            _ => Mode::Enforce,
+        };
+        domain.age = self.afflict(Axis::Age, Stream::Age, index);
+        let draw = self.draw(Stream::Age, index).next(1);
+        let ages: &[u64] = match domain.age {
+            Some(Defect::AgeUnderADay) => &[0, 300, 3_600, 86_399],
+            Some(_) => &[86_400, 604_800, 1_209_599],
+            None => &[1_209_600, 2_592_000, 10_368_000, 31_557_600],
+        };
+        domain.max_age = *draw.pick(ages);
+        if self.draw(Stream::PolicyHosting, index).hits(self.params.sts.operated) {
+            let operator = self.policy_operators.pick(self.draw(Stream::PolicyOperator, index));
+            domain.policy_operator = Some(operator);
+        }
+    }
+
+    fn tlsrpt(&self, domain: &Domain) -> Tlsrpt {
+        let index = domain.index;
+        if domain.mail == Mail::Missing || domain.record == Record::Wildcard {
+            return Tlsrpt::Absent;
+        }
+        let defect = self.afflict(Axis::Tlsrpt, Stream::TlsrptDefect, index);
+        let absent = if domain.record_is_valid() {
+            defect == Some(Defect::TlsrptAbsentWithPolicy)
+        } else {
+            defect == Some(Defect::TlsrptAbsentWithPolicy)
+                || !self.draw(Stream::Tlsrpt, index).hits(self.params.tlsrpt.record)
+        };
+        if absent { Tlsrpt::Absent } else { Tlsrpt::Published(defect) }
+    }
+
+    /// What the draw for a domain's own host says, before anything that makes it impossible.
+    fn own_defect(&self, index: u64, number: u8) -> Option<Defect> {
+        self.afflict_scaled(Axis::Host, self.draw(Stream::HostDefect, index * 2 + u64::from(number)), 1.0)
+    }
+
+    fn afflict(&self, axis: Axis, stream: Stream, key: u64) -> Option<Defect> {
+        self.afflict_scaled(axis, self.draw(stream, key), 1.0)
+    }
+
+    fn afflict_scaled(&self, axis: Axis, draw: Draw, factor: f64) -> Option<Defect> {
+        let mut left = draw.unit();
+        self.rates.get(&axis)?.iter().find_map(|(defect, rate)| {
+            left -= rate * factor;
+            (left < 0.0).then_some(*defect)
+        })
+    }
+
+    fn substitute(&self, defect: Defect) -> Defect {
+        match defect {
+            Defect::PolicyHostRefused if !self.ipv6 => Defect::PolicyHostTimeout,
+            other => other,
+        }
+    }
+}
+
+/// Zipf's law over operators, as its cumulative distribution.
+#[derive(Debug)]
+struct Zipf(Vec<f64>);
+
+impl Zipf {
+    fn new(operators: u32, exponent: f64) -> Self {
+        let weights = (1..=operators).map(|rank| f64::from(rank).powf(-exponent));
+        let mut sum = 0.0;
+        let mut cumulative: Vec<f64> = weights
+            .map(|weight| {
+                sum += weight;
+                sum
+            })
+            .collect();
+        for value in &mut cumulative {
+            *value /= sum;
+        }
+        Self(cumulative)
+    }
+
+    fn pick(&self, draw: Draw) -> u32 {
+        let unit = draw.unit();
+        self.0.partition_point(|value| *value <= unit).min(self.0.len() - 1) as u32
+    }
+}

@@ -1,0 +1,382 @@
+//! What DNS says in a world: a question in, an answer out, nothing kept.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::chance::Stream;
+use crate::defect::Defect;
+use crate::plan::{AddressPlan, PER_POLICY_OPERATOR, Slot};
+use crate::text;
+use crate::world::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt, World};
+
+/// Never answers a connection: its servers' queues are kept full.
+pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 255, 0, 1);
+/// Refuses connections: the servers' ports are taken there, and nobody listens.
+pub(crate) const REFUSING: Ipv6Addr = Ipv6Addr::LOCALHOST;
+
+/// The record types a world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    A,
+    Aaaa,
+    Mx,
+    Ns,
+    Txt,
+    Other,
+}
+
+/// A record's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Data {
+    A(Ipv4Addr),
+    Aaaa(Ipv6Addr),
+    Mx(u16, String),
+    Ns(String),
+    Txt(Vec<Vec<u8>>),
+}
+
+/// How a question ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    NoError,
+    ServFail,
+    NxDomain,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) code: Code,
+    /// What the name is an alias of, where it is one.
+    pub(crate) cname: Option<String>,
+    /// Records of the type, at the end of the chain.
+    pub(crate) records: Vec<Data>,
+    /// Who owns the zone, for the SOA of a negative answer.
+    pub(crate) apex: Option<String>,
+}
+
+impl Answer {
+    fn nxdomain() -> Self {
+        Self { code: Code::NxDomain, cname: None, records: Vec::new(), apex: None }
+    }
+
+    fn of(records: Vec<Data>) -> Self {
+        Self { code: Code::NoError, cname: None, records, apex: None }
+    }
+
+    fn nodata() -> Self {
+        Self::of(Vec::new())
+    }
+
+    /// The records, or none where another type was asked for.
+    fn typed(asked: Kind, kind: Kind, records: impl FnOnce() -> Vec<Data>) -> Self {
+        if asked == kind { Self::of(records()) } else { Self::nodata() }
+    }
+
+    fn alias(target: String, end: Self) -> Self {
+        Self { cname: Some(target), ..end }
+    }
+
+    fn within(self, apex: &str) -> Self {
+        Self { apex: Some(apex.to_owned()), ..self }
+    }
+}
+
+/// Answers a question for a name in lower case, without the last dot.
+pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
+    if let Some(index) = world.index(name) {
+        return at_apex(world, &world.domain(index), name, kind).within(name);
+    }
+    if let Some(answer) = at_operator(world, name, kind) {
+        return answer;
+    }
+    for (place, prefix) in PREFIXES {
+        let Some(rest) = name.strip_prefix(prefix) else { continue };
+        let Some(index) = world.index(rest) else { continue };
+        let domain = world.domain(index);
+        if domain.mail == Mail::Missing {
+            return Answer::nxdomain().within(rest);
+        }
+        return below(world, &domain, rest, *place, kind).within(rest);
+    }
+    if name == "localhost" {
+        return Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]);
+    }
+    // Names below a wildcard exist, however they read.
+    let parents = std::iter::successors(name.split_once('.'), |(_, rest)| rest.split_once('.'));
+    for (_, parent) in parents {
+        if let Some(index) = world.index(parent) {
+            let domain = world.domain(index);
+            let answer = if domain.record == Record::Wildcard { wildcard(kind) } else { Answer::nxdomain() };
+            return answer.within(parent);
+        }
+    }
+    Answer::nxdomain()
+}
+
+/// A name below a domain that means something.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    PolicyHost,
+    StsRecord,
+    TlsrptRecord,
+    TlsrptParent,
+    MxHost {
+        number: u8,
+        deep: bool,
+    },
+    DeepParent,
+    /// What an MX host that is an alias stands for.
+    AliasTarget {
+        number: u8,
+    },
+}
+
+const PREFIXES: &[(Place, &str)] = &[
+    (Place::StsRecord, "_mta-sts."),
+    (Place::TlsrptRecord, "_smtp._tls."),
+    (Place::PolicyHost, "mta-sts."),
+    (Place::MxHost { number: 0, deep: false }, "mx1."),
+    (Place::MxHost { number: 1, deep: false }, "backup."),
+    (Place::MxHost { number: 0, deep: true }, "mx1.in."),
+    (Place::MxHost { number: 1, deep: true }, "backup.in."),
+    (Place::DeepParent, "in."),
+    (Place::TlsrptParent, "_tls."),
+    (Place::AliasTarget { number: 0 }, "node1."),
+    (Place::AliasTarget { number: 1 }, "node2."),
+];
+
+/// First labels of what an MX host that is an alias stands for, by the host's number.
+const ALIAS_LABELS: [&str; 4] = ["node1", "node2", "node3", "node4"];
+
+fn at_apex(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
+    match (domain.mail, kind) {
+        (Mail::Missing, _) => Answer::nxdomain(),
+        (Mail::Unanswered, Kind::Mx) => Answer { code: Code::ServFail, ..Answer::nodata() },
+        (Mail::Null, Kind::Mx) => Answer::of(vec![Data::Mx(0, String::new())]),
+        (Mail::Hosts, Kind::Mx) => Answer::of(
+            world
+                .mx_hosts(domain)
+                .into_iter()
+                .map(|(preference, host)| Data::Mx(preference, world.mx_name(domain, name, host)))
+                .collect(),
+        ),
+        (Mail::Implicit, Kind::A | Kind::Aaaa) => {
+            let host = HostId::Own { domain: domain.index, number: 0 };
+            host_addresses(world, Some(domain), host, None, kind)
+        }
+        (_, Kind::Ns) => {
+            let operator = world.draw(Stream::NameServers, domain.index).below(50);
+            Answer::of([1, 2].map(|n| Data::Ns(format!("ns{n}.dns{operator}.example"))).to_vec())
+        }
+        (_, Kind::Txt) if domain.record == Record::Wildcard => wildcard(kind),
+        _ => Answer::nodata(),
+    }
+}
+
+fn below(world: &World, domain: &Domain, name: &str, place: Place, kind: Kind) -> Answer {
+    match place {
+        _ if domain.record == Record::Wildcard
+            && !matches!(place, Place::MxHost { .. } | Place::DeepParent | Place::AliasTarget { .. }) =>
+        {
+            wildcard(kind)
+        }
+        Place::StsRecord => sts_record(world, domain, name, kind),
+        Place::TlsrptRecord => match domain.tlsrpt {
+            Tlsrpt::Absent => Answer::nxdomain(),
+            Tlsrpt::Published(defect) => Answer::typed(kind, Kind::Txt, || {
+                text::tlsrpt_records(world, domain, name, defect).into_iter().map(Data::Txt).collect()
+            }),
+        },
+        Place::TlsrptParent => match domain.tlsrpt {
+            Tlsrpt::Absent => Answer::nxdomain(),
+            Tlsrpt::Published(_) => Answer::nodata(),
+        },
+        Place::PolicyHost => policy_host(world, domain, name, kind),
+        Place::MxHost { number, deep } => match (domain.mail, domain.hosting) {
+            (Mail::Hosts, Hosting::Own { hosts, deep: is_deep }) if number < hosts && deep == is_deep => {
+                let host = HostId::Own { domain: domain.index, number };
+                host_addresses(world, Some(domain), host, Some(name), kind)
+            }
+            _ => Answer::nxdomain(),
+        },
+        Place::DeepParent => match domain.hosting {
+            Hosting::Own { deep: true, .. } => Answer::nodata(),
+            _ => Answer::nxdomain(),
+        },
+        Place::AliasTarget { number } => match (domain.mail, domain.hosting) {
+            (Mail::Hosts, Hosting::Own { hosts, .. }) if number < hosts => {
+                alias_target(world, Some(domain), HostId::Own { domain: domain.index, number }, kind)
+            }
+            _ => Answer::nxdomain(),
+        },
+    }
+}
+
+/// `v=spf1 -all` at every name.
+fn wildcard(kind: Kind) -> Answer {
+    Answer::typed(kind, Kind::Txt, || vec![Data::Txt(vec![b"v=spf1 -all".to_vec()])])
+}
+
+fn sts_record(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
+    let Record::Published(defect) = domain.record else { return Answer::nxdomain() };
+    let draw = world.draw(Stream::RecordStyle, domain.index).next(9);
+    if defect == Some(Defect::RecordDangling) {
+        let operator = domain.policy_operator.unwrap_or_default();
+        return if draw.hits(0.5) {
+            Answer::alias(format!("{name}._gone.sts{operator}.example"), Answer::nxdomain())
+        } else {
+            Answer::alias(format!("policies.sts{operator}.example"), Answer::nodata())
+        };
+    }
+    let end = Answer::typed(kind, Kind::Txt, || {
+        text::sts_records(world, domain, defect).into_iter().map(Data::Txt).collect()
+    });
+    // A record may be an alias of the operator's (RFC 8461 §8.2).
+    match domain.policy_operator {
+        Some(operator) if draw.hits(0.5) => {
+            Answer::alias(format!("{name}._mta-sts.sts{operator}.example"), end)
+        }
+        _ => end,
+    }
+}
+
+fn policy_host(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
+    if !domain.has_policy_host() {
+        return Answer::nxdomain();
+    }
+    match domain.fetch {
+        Some(Defect::PolicyHostNxdomain) => return Answer::nxdomain(),
+        Some(Defect::PolicyHostNoData) => return Answer::nodata(),
+        Some(Defect::PolicyHostDangling) => {
+            let operator = domain.policy_operator.unwrap_or_default();
+            return Answer::alias(format!("{name}._gone.sts{operator}.example"), Answer::nxdomain());
+        }
+        Some(Defect::PolicyHostRefused) => return refusing(kind),
+        Some(Defect::PolicyHostTimeout) => return silent(kind),
+        _ => {}
+    }
+    if let Some(operator) = domain.policy_operator {
+        let end = policies_addresses(world, operator, kind);
+        return Answer::alias(format!("policies.sts{operator}.example"), end);
+    }
+    let address = AddressPlan::shared(world.draw(Stream::PolicyAddress, domain.index));
+    Answer::typed(kind, Kind::A, || vec![Data::A(address)])
+}
+
+fn policies_addresses(world: &World, operator: u32, kind: Kind) -> Answer {
+    let addresses = 0..PER_POLICY_OPERATOR as u8;
+    let slots = addresses.map(|address| Slot::Policies { operator, address });
+    Answer::typed(kind, Kind::A, || slots.map(|slot| Data::A(world.plan().address(slot))).collect())
+}
+
+/// The addresses of an MX host; `zone` is what an alias of it lies in, where it can be one.
+fn host_addresses(
+    world: &World,
+    domain: Option<&Domain>,
+    host: HostId,
+    zone: Option<&str>,
+    kind: Kind,
+) -> Answer {
+    let (number, defect) = number_and_defect(world, domain, host);
+    match defect {
+        Some(Defect::MxNxdomain | Defect::MxIpLiteral | Defect::MxLocalhost) => return Answer::nxdomain(),
+        Some(Defect::MxNoData) => return Answer::nodata(),
+        Some(Defect::MxUnreachable) if world.has_ipv6() => return refusing(kind),
+        Some(Defect::MxUnreachable) => return silent(kind),
+        _ => {}
+    }
+    let end = planned(world, domain, host, kind);
+    match (defect, zone) {
+        (Some(Defect::MxCname), Some(zone)) => {
+            Answer::alias(format!("{}.{zone}", ALIAS_LABELS[usize::from(number)]), end)
+        }
+        _ => end,
+    }
+}
+
+/// What an MX host that is an alias stands for.
+fn alias_target(world: &World, domain: Option<&Domain>, host: HostId, kind: Kind) -> Answer {
+    match number_and_defect(world, domain, host) {
+        (_, Some(Defect::MxCname)) => planned(world, domain, host, kind),
+        _ => Answer::nxdomain(),
+    }
+}
+
+fn number_and_defect(world: &World, domain: Option<&Domain>, host: HostId) -> (u8, Option<Defect>) {
+    match (host, domain) {
+        (HostId::Own { number, .. }, Some(domain)) => (number, world.host_defect(domain, host)),
+        (HostId::Operator { operator, number }, _) => (number, world.operator_defect(operator, number)),
+        (HostId::Own { number, .. }, None) => (number, None),
+    }
+}
+
+fn planned(world: &World, domain: Option<&Domain>, host: HostId, kind: Kind) -> Answer {
+    Answer::typed(kind, Kind::A, || {
+        let slots = world.host_slots(domain, host).into_iter();
+        slots.map(|slot| Data::A(world.plan().address(slot))).collect()
+    })
+}
+
+fn refusing(kind: Kind) -> Answer {
+    Answer::typed(kind, Kind::Aaaa, || vec![Data::Aaaa(REFUSING)])
+}
+
+fn silent(kind: Kind) -> Answer {
+    Answer::typed(kind, Kind::A, || vec![Data::A(SILENT)])
+}
+
+/// Names of operators: `post<n>`, `sts<n>` and `dns<n>` under `example`.
+fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
+    let stem = name.strip_suffix(".example")?;
+    let (below, apex) = stem.rsplit_once('.').unwrap_or(("", stem));
+    let numbered = |prefix: &str, count: u32| {
+        let digits = apex.strip_prefix(prefix)?;
+        let number: u32 = digits.parse().ok()?;
+        // No second spelling of a number.
+        (number < count && (digits == "0" || !digits.starts_with('0'))).then_some(number)
+    };
+    let params = world.params();
+    let zone = || format!("{apex}.example");
+    if let Some(operator) = numbered("post", params.mail.operators) {
+        if let Some(number) = ALIAS_LABELS.iter().position(|known| *known == below)
+            && number < usize::from(world.operator_hosts(operator))
+        {
+            let host = HostId::Operator { operator, number: number as u8 };
+            return Some(alias_target(world, None, host, kind).within(&zone()));
+        }
+        let label = below.strip_suffix(".in");
+        let number = label.and_then(|label| HOST_LABELS.iter().position(|known| *known == label));
+        return Some(match number {
+            Some(number) if number < usize::from(world.operator_hosts(operator)) => {
+                let host = HostId::Operator { operator, number: number as u8 };
+                host_addresses(world, None, host, Some(&zone()), kind).within(&zone())
+            }
+            _ if matches!(below, "" | "in") => Answer::nodata().within(&zone()),
+            _ => Answer::nxdomain().within(&zone()),
+        });
+    }
+    if let Some(operator) = numbered("sts", params.sts.operators) {
+        if let Some(customer) = below.strip_suffix("._mta-sts") {
+            let answer = world.index(customer).map(|index| {
+                let domain = world.domain(index);
+                let asked = sts_record(world, &domain, customer, kind);
+                if asked.cname.is_some_and(|target| target == name) {
+                    Answer::of(asked.records)
+                } else {
+                    Answer::nxdomain()
+                }
+            });
+            return Some(answer.unwrap_or_else(Answer::nxdomain).within(&zone()));
+        }
+        return Some(match below {
+            "policies" => policies_addresses(world, operator, kind).within(&zone()),
+            "" | "_mta-sts" => Answer::nodata().within(&zone()),
+            _ => Answer::nxdomain().within(&zone()),
+        });
+    }
+    numbered("dns", 50).map(|_| match below {
+        "ns1" | "ns2" => Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]),
+        "" => Answer::nodata(),
+        _ => Answer::nxdomain(),
+    })
+}

@@ -1,0 +1,5 @@
+//! The lab, seen from outside: over real sockets, by clients that know nothing of it.
+#![expect(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+mod client;
+mod servers;
