@@ -62,20 +62,28 @@ pub(crate) fn parsed(bytes: &[u8], rtype: Rtype) -> DnsAnswer {
     for record in message.answer().unwrap() {
         let record = record.unwrap().into_record::<AllRecordData<_, _>>().unwrap().unwrap();
         match record.data() {
-            AllRecordData::Cname(cname) => answer.cnames.push(cname.to_string()),
+            AllRecordData::Cname(cname) => answer.cnames.push(without_last_dot(&cname.to_string())),
             AllRecordData::Txt(txt) => {
                 let joined: Vec<u8> = txt.iter().flatten().copied().collect();
                 answer.texts.push(String::from_utf8(joined).unwrap());
             }
             data => {
                 assert_eq!(data.rtype(), rtype);
-                answer.records.push(data.to_string());
+                answer.records.push(without_last_dot(&data.to_string()));
             }
         }
     }
     let mut authority = message.authority().unwrap();
     answer.has_soa = authority.any(|record| record.unwrap().rtype() == Rtype::SOA);
     answer
+}
+
+/// Names are shown with their last dot; the root stays one.
+fn without_last_dot(text: &str) -> String {
+    match text.strip_suffix('.') {
+        Some(name) if !name.is_empty() && !name.ends_with(' ') => name.to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 /// Asks over UDP; `None` if nothing comes.
@@ -140,7 +148,6 @@ pub(crate) fn tls_config(roots_pem: &Path) -> Arc<ClientConfig> {
 
 /// What a policy fetch came to.
 #[derive(Debug)]
-#[expect(dead_code, reason = "shown when a test fails")]
 pub(crate) enum Fetch {
     /// No TCP connection.
     Unconnected(io::ErrorKind),

@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 mod client;
+mod ledger;
+mod parquet;
+mod planted;
 mod servers;
+mod truth;
