@@ -158,6 +158,23 @@ impl Resolver {
     }
 }
 
+/// A lookup that was never made, for a reason of ours.
+pub fn withheld_lookup<R>(name: &str, cause: OwnCause) -> Lookup<R> {
+    Lookup {
+        name: name.to_owned(),
+        started: clock::now(),
+        elapsed_us: 0,
+        resolver: None,
+        queries: 0,
+        tcp: false,
+        rcode: None,
+        authenticated: None,
+        cnames: Vec::new(),
+        records: Vec::new(),
+        ending: Ending::withheld(Stage::Dns, cause),
+    }
+}
+
 /// What came of asking one question, of however many resolvers.
 struct Asked {
     resolver: Option<SocketAddr>,

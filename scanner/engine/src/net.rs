@@ -1,0 +1,94 @@
+//! What every probe needs, and how it behaves towards others.
+
+use std::io;
+use std::time::Duration;
+
+use crate::tls::Tls;
+use crate::{AddressGate, DnsSettings, OptOut, Pacer, PacingLimits, Resolver};
+
+/// The network as probes see it: whom to ask for names, where they may go, how fast, and under which name.
+pub struct Net {
+    /// DNS.
+    pub resolver: Resolver,
+    /// Who may connect, and when.
+    pub pacer: Pacer,
+    /// Which addresses may be probed.
+    pub gate: AddressGate,
+    /// Which names are left alone.
+    pub opt_out: OptOut,
+    /// Ports, deadlines, identity.
+    pub settings: ProbeSettings,
+    pub(crate) tls: Tls,
+}
+
+impl Net {
+    /// Opens the resolver's sockets on the current tokio runtime. The opt-out list's nets are added to the gate.
+    ///
+    /// # Errors
+    /// No resolver was named, or a socket could not be opened.
+    pub fn new(
+        dns: DnsSettings,
+        pacing: &PacingLimits,
+        mut gate: AddressGate,
+        opt_out: OptOut,
+        settings: ProbeSettings,
+    ) -> io::Result<Self> {
+        gate.opt_out.extend_from_slice(&opt_out.nets);
+        Ok(Self {
+            resolver: Resolver::new(dns)?,
+            pacer: Pacer::new(pacing),
+            gate,
+            opt_out,
+            settings,
+            tls: Tls::new(),
+        })
+    }
+}
+
+/// How a probe behaves: where it knocks, how long it waits, who it says it is.
+#[derive(Debug, Clone)]
+pub struct ProbeSettings {
+    /// The port of policy hosts.
+    pub https_port: u16,
+    /// The port of mail hosts.
+    pub smtp_port: u16,
+    /// For opening one TCP connection.
+    pub connect_timeout: Duration,
+    /// For a whole policy fetch, from the first connection to the last byte (RFC 8461 §3.3 suggests a minute).
+    pub policy_timeout: Duration,
+    /// For a whole SMTP session, from the connection to the answer to `QUIT`.
+    pub smtp_timeout: Duration,
+    /// The name given in `EHLO`: ours, with an address that leads back to it.
+    pub ehlo_name: String,
+    /// The HTTP user agent, which says who we are and how to reach us.
+    pub user_agent: String,
+    /// Most bytes of a policy that are read (RFC 8461 §3.3 suggests 64 KiB).
+    pub policy_bytes_max: usize,
+    /// Most addresses of one policy host that are tried.
+    pub addresses_max: usize,
+}
+
+impl ProbeSettings {
+    /// The standards' ports and deadlines, and an identity: the name for `EHLO`, and how to reach whoever runs
+    /// the scan, which the user agent repeats.
+    pub fn new(ehlo_name: impl Into<String>, contact: &str) -> Self {
+        Self {
+            https_port: 443,
+            smtp_port: 25,
+            connect_timeout: Duration::from_secs(10),
+            policy_timeout: Duration::from_mins(1),
+            smtp_timeout: Duration::from_mins(1),
+            ehlo_name: ehlo_name.into(),
+            user_agent: user_agent(contact),
+            policy_bytes_max: 64 << 10,
+            addresses_max: 16,
+        }
+    }
+}
+
+/// The user agent for a contact: `mxray/0.1.0 (+contact)`, with what a header cannot carry left out.
+pub fn user_agent(contact: &str) -> String {
+    let contact: String =
+        contact.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '(' | ')')).collect();
+    format!("mxray/{} (+{contact})", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,233 @@
+//! TLS that records and does not judge.
+//!
+//! A chain is taken whatever its names, dates and roots: whether it is valid is judged later, at a stated time
+//! against stated roots. One thing can only be seen now: whether the peer holds the leaf's key. That is checked,
+//! and recorded as well.
+
+mod words;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mxray_evidence::{ByteBuf, Cause, Ending, Stage, TlsObservation};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::{certificate, ending};
+
+/// Most certificates of one chain that are kept.
+const CHAIN_MAX: usize = 32;
+
+/// The client's side of TLS, made once.
+pub(crate) struct Tls {
+    config: ClientConfig,
+}
+
+/// What a handshake came to: what it showed, the certificates themselves, and the stream, or why there is none.
+pub(crate) struct Handshake {
+    pub(crate) observation: TlsObservation,
+    pub(crate) certificates: Vec<Vec<u8>>,
+    pub(crate) outcome: Result<TlsStream<TcpStream>, Ending>,
+}
+
+impl Tls {
+    pub(crate) fn new() -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Arc::new(Recorder::new(&provider));
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        // A resumed session shows no chain.
+        config.resumption = Resumption::disabled();
+        Self { config }
+    }
+
+    /// Shakes hands until `deadline`. What the peer showed is recorded however it ends.
+    pub(crate) async fn handshake(
+        &self,
+        stream: TcpStream,
+        sni: &str,
+        alpn: &[&[u8]],
+        deadline: Instant,
+    ) -> Handshake {
+        let begin = Instant::now();
+        let mut config = self.config.clone();
+        let recorder = Arc::new(Recorder::new(config.crypto_provider()));
+        config.dangerous().set_certificate_verifier(Arc::<Recorder>::clone(&recorder));
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        let connected = match ServerName::try_from(sni.to_owned()) {
+            Err(error) => Err(Ending::stopped_with(Stage::Handshake, Cause::TlsError, error)),
+            Ok(name) => {
+                let connect = TlsConnector::from(Arc::new(config)).connect(name, stream);
+                match tokio::time::timeout_at(deadline, connect).await {
+                    Ok(Ok(stream)) => Ok(stream),
+                    Ok(Err(error)) => Err(Err(error)),
+                    Err(_) => Err(Ok(Ending::stopped(Stage::Handshake, Cause::Timeout))),
+                }
+                .map_err(|failed| {
+                    failed.unwrap_or_else(|error| {
+                        recorder.note_alert(&error);
+                        ending_of(Stage::Handshake, &error)
+                    })
+                })
+            }
+        };
+        let mut recorded = recorder.take();
+        if let Ok(stream) = &connected {
+            recorded.note_session(stream.get_ref().1);
+        }
+        let observation = TlsObservation {
+            sni: sni.to_owned(),
+            elapsed_us: begin.elapsed().as_micros() as u64,
+            version: recorded.version.map(words::version),
+            cipher_suite: recorded.cipher_suite.map(words::cipher_suite),
+            group: recorded.group.map(words::group),
+            chain: recorded
+                .chain
+                .iter()
+                .map(|der| ByteBuf::from(certificate::digest(der).to_vec()))
+                .collect(),
+            signature_scheme: recorded.signature_scheme.map(words::signature_scheme),
+            signature_valid: recorded.signature_valid,
+            alert: recorded.alert,
+        };
+        Handshake { observation, certificates: recorded.chain, outcome: connected }
+    }
+}
+
+/// The alert that an error carries, by its name in RFC 8446 §6.
+pub(crate) fn alert_of(error: &io::Error) -> Option<String> {
+    match rustls_error(error) {
+        Some(Error::AlertReceived(alert)) => Some(words::alert(*alert)),
+        _ => None,
+    }
+}
+
+/// The ending that an error of a TLS stream is.
+pub(crate) fn ending_of(stage: Stage, error: &io::Error) -> Ending {
+    match rustls_error(error) {
+        Some(Error::AlertReceived(_)) => Ending::stopped_with(stage, Cause::TlsAlert, error),
+        Some(_) => Ending::stopped_with(stage, Cause::TlsError, error),
+        None => ending::of_io(stage, error),
+    }
+}
+
+fn rustls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What one handshake showed.
+#[derive(Debug, Default)]
+struct Recorded {
+    version: Option<ProtocolVersion>,
+    cipher_suite: Option<rustls::CipherSuite>,
+    group: Option<rustls::NamedGroup>,
+    chain: Vec<Vec<u8>>,
+    signature_scheme: Option<SignatureScheme>,
+    signature_valid: Option<bool>,
+    alert: Option<String>,
+}
+
+impl Recorded {
+    fn note_session(&mut self, session: &rustls::ClientConnection) {
+        self.version = session.protocol_version();
+        self.cipher_suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
+        self.group = session.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
+    }
+}
+
+/// A verifier for one handshake, which writes down what it is shown and agrees to it.
+#[derive(Debug)]
+struct Recorder {
+    provider: Arc<CryptoProvider>,
+    recorded: Mutex<Recorded>,
+}
+
+impl Recorder {
+    fn new(provider: &Arc<CryptoProvider>) -> Self {
+        Self { provider: Arc::clone(provider), recorded: Mutex::default() }
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Recorded {
+        std::mem::take(&mut *self.recorded())
+    }
+
+    fn note_alert(&self, error: &io::Error) {
+        self.recorded().alert = alert_of(error);
+    }
+
+    fn note_signature(
+        &self,
+        version: ProtocolVersion,
+        scheme: SignatureScheme,
+        verified: &Result<HandshakeSignatureValid, Error>,
+    ) -> HandshakeSignatureValid {
+        let mut recorded = self.recorded();
+        recorded.version = Some(version);
+        recorded.signature_scheme = Some(scheme);
+        recorded.signature_valid = match verified {
+            Ok(_) => Some(true),
+            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => Some(false),
+            // A certificate or algorithm that cannot be read proves nothing, either way.
+            Err(_) => None,
+        };
+        HandshakeSignatureValid::assertion()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain = std::iter::once(end_entity).chain(intermediates).take(CHAIN_MAX);
+        self.recorded().chain = chain.map(|der| der.to_vec()).collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let verified = verify_tls12_signature(message, cert, dss, algorithms);
+        Ok(self.note_signature(ProtocolVersion::TLSv1_2, dss.scheme, &verified))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let verified = verify_tls13_signature(message, cert, dss, algorithms);
+        Ok(self.note_signature(ProtocolVersion::TLSv1_3, dss.scheme, &verified))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
