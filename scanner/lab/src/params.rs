@@ -22,7 +22,8 @@ pub struct WorldParams {
     /// What goes wrong on the way to the name server.
     pub dns: DnsParams,
     /// Probability by `rule` (spread evenly over its sub-causes) or `rule/cause`, for a subject to which it can
-    /// apply. What one axis adds up to may not exceed 1.
+    /// apply. What one axis adds up to may not exceed 1. Empty where a TOML text has no `[defects]`.
+    #[serde(default)]
     pub defects: BTreeMap<String, f64>,
 }
 
@@ -291,24 +292,13 @@ fn is_suffix(suffix: &str) -> bool {
         })
 }
 
-/// Each axis is hit for about a third of its subjects, evenly over its defects.
+/// The rates of the demo world, from where a person reads them.
 fn demo_defects() -> BTreeMap<String, f64> {
-    const HIT_SHARE: f64 = 0.36;
-    let mut defects = BTreeMap::new();
-    for defect in Defect::ALL {
-        let siblings = Defect::ALL.iter().filter(|other| other.axis() == defect.axis()).count();
-        let share = match defect {
-            // Each costs whoever scans the world a whole deadline.
-            Defect::PolicyHostTimeout | Defect::FetchTimeout => 0.003,
-            _ => match defect.axis() {
-                Axis::Mail => 0.02,
-                _ => HIT_SHARE / siblings as f64,
-            },
-        };
-        let key = defect
-            .cause()
-            .map_or_else(|| defect.rule().to_owned(), |cause| format!("{}/{cause}", defect.rule()));
-        defects.insert(key, (share * 1e4).round() / 1e4);
+    #[derive(Deserialize)]
+    struct Demo {
+        defects: BTreeMap<String, f64>,
     }
-    defects
+    let demo: Demo = toml::from_str(include_str!("../../../datasets/worlds/demo.toml"))
+        .expect("demo.toml is checked by a test");
+    demo.defects
 }

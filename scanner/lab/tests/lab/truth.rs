@@ -190,3 +190,20 @@ fn the_truth_is_written_whole_or_not_at_all() {
     assert_eq!(crate::parquet::rows(&folder.path().join("truth/defects.parquet")), planted);
     assert_eq!(crate::parquet::rows(&folder.path().join("truth/domains.parquet")), 20_000);
 }
+
+#[test]
+fn the_worlds_of_the_datasets_can_be_made() {
+    let worlds = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/worlds"));
+    let params =
+        |file: &str| WorldParams::from_toml(&std::fs::read_to_string(worlds.join(file)).unwrap()).unwrap();
+    assert_eq!(params("demo.toml"), WorldParams::default());
+    for file in ["demo.toml", "census.toml", "quick.toml"] {
+        World::new(1, params(file), &Names::Invented(100)).unwrap();
+    }
+    let waits = |row: &PlantedDefect| row.cause == Some("timeout") || row.rule == "sts-fetch-timeout";
+    assert!(!truths(params("quick.toml"), 5_000).iter().flat_map(|(planted, _)| planted).any(waits));
+
+    let census = truths(params("census.toml"), 50_000);
+    let adopters = census.iter().filter(|(_, verdict)| verdict.record != "absent").count();
+    assert!((350..650).contains(&adopters), "{adopters}");
+}
