@@ -14,10 +14,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SanType, SerialNumber,
 };
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -194,7 +195,7 @@ impl Authority {
         let (chain, signer) = self.chain_for(host, leaf)?;
         let certified = CertifiedKey::new(chain, signer);
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(&versions(host))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
@@ -314,6 +315,11 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Most hosts speak TLS 1.3 and 1.2, some 1.2 alone.
+fn versions(host: &str) -> Vec<&'static SupportedProtocolVersion> {
+    if serial(host).as_ref()[15] < 40 { vec![&TLS12] } else { vec![&TLS13, &TLS12] }
 }
 
 type Key = (String, Leaf, bool);

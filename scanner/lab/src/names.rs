@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::chance::{Chance, Permutation, Stream};
+use crate::zone;
 
 /// Where the names of a world come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +145,12 @@ pub(crate) struct Listed {
     slots: Vec<u32>,
 }
 
+impl Default for Listed {
+    fn default() -> Self {
+        Self { text: String::new(), ends: Vec::new(), slots: vec![VACANT; 1_024] }
+    }
+}
+
 /// Longest line that is looked at, bytes.
 const LINE_BYTES_MAX: usize = 4_096;
 /// A slot of the table that holds nothing.
@@ -153,7 +160,7 @@ impl Listed {
     fn read(path: &Path) -> Result<Self, NamesError> {
         let failed = |source| NamesError::Read { path: path.to_owned(), source };
         let mut reader = BufReader::new(File::open(path).map_err(failed)?);
-        let mut listed = Self { text: String::new(), ends: Vec::new(), slots: vec![VACANT; 1024] };
+        let mut listed = Self::default();
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -163,7 +170,24 @@ impl Listed {
                 _ => listed.insert_line(&line),
             }
         }
+        let listed = listed.without_collisions();
         if listed.ends.is_empty() { Err(NamesError::Empty(path.to_owned())) } else { Ok(listed) }
+    }
+
+    /// Leaves out names that are already something else: the policy host or an MX host of another listed name.
+    fn without_collisions(self) -> Self {
+        let collides = |name: &str| {
+            let of_another =
+                |prefix: &&str| name.strip_prefix(*prefix).is_some_and(|rest| self.index(rest).is_some());
+            zone::prefixes().any(|prefix| of_another(&prefix))
+        };
+        let names = || (0..self.ends.len()).map(|index| self.name(index));
+        if !names().any(collides) {
+            return self;
+        }
+        let mut kept = Self::default();
+        names().filter(|name| !collides(name)).for_each(|name| kept.insert(name));
+        kept
     }
 
     fn insert_line(&mut self, line: &[u8]) {
@@ -177,11 +201,14 @@ impl Listed {
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
             && name.bytes().any(|b| b.is_ascii_alphabetic());
         let full = self.text.len() + name.len() >= u32::MAX as usize;
-        if !fits || full || self.index(&name).is_some() {
-            return;
+        if fits && !full && self.index(&name).is_none() {
+            self.insert(&name);
         }
+    }
+
+    fn insert(&mut self, name: &str) {
         let index = self.ends.len() as u32;
-        self.text.push_str(&name);
+        self.text.push_str(name);
         self.ends.push(self.text.len() as u32);
         if self.ends.len() * 2 > self.slots.len() {
             self.slots = vec![VACANT; self.slots.len() * 2];
@@ -190,7 +217,7 @@ impl Listed {
                 self.slots[slot] = index as u32;
             }
         } else {
-            let slot = self.slot(&name);
+            let slot = self.slot(name);
             self.slots[slot] = index;
         }
     }
@@ -244,6 +271,19 @@ mod tests {
         assert_eq!(listed, ["example.com", "second.org", "third.net"]);
         assert_eq!(names.index("third.net"), Some(2));
         assert_eq!(names.index("fourth.net"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_another_names_host_is_left_out() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            "mta-sts.example.com\nexample.com\nbackup.example.com\nmx1.example.org\n",
+        )
+        .unwrap();
+        let names = NameTable::new(&Names::File(file.path().to_owned()), &[], Chance::new(3)).unwrap();
+        let listed: Vec<_> = (0..names.len()).map(|i| names.name(i).into_owned()).collect();
+        assert_eq!(listed, ["example.com", "mx1.example.org"]);
     }
 
     #[test]

@@ -131,6 +131,11 @@ enum Place {
     },
 }
 
+/// What stands before a domain's name in the names that mean something.
+pub(crate) fn prefixes() -> impl Iterator<Item = &'static str> {
+    PREFIXES.iter().map(|(_, prefix)| *prefix)
+}
+
 const PREFIXES: &[(Place, &str)] = &[
     (Place::StsRecord, "_mta-sts."),
     (Place::TlsrptRecord, "_smtp._tls."),
