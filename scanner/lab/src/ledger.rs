@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt16Arra
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::errors::ParquetError;
 
-use crate::truth::{Table, strings, text};
+use crate::table::{Table, strings, text};
 
 /// A DNS query.
 #[derive(Debug)]

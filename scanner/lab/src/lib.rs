@@ -22,6 +22,7 @@ mod names;
 mod params;
 mod plan;
 mod smtp;
+mod table;
 mod text;
 mod truth;
 mod world;

@@ -1,5 +1,6 @@
 //! The MX hosts: SMTP with STARTTLS, each at addresses of its own.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -160,12 +161,12 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
     seen: &mut SmtpSeen,
     inside: bool,
 ) -> io::Result<Next> {
-    let refusal = (host.defect == Some(Defect::MxRefusedUs)).then(|| Refusal::of(host));
     if !inside {
-        if let Some(Refusal::Banner(text)) = refusal {
-            say(stream, text).await?;
-        } else {
-            say(stream, &banner(host)).await?;
+        let greeting = greeting(host);
+        say(stream, &greeting).await?;
+        // 421 says that the channel is closed (RFC 5321 §4.2.2); any other refusal waits for QUIT (§3.1).
+        if greeting.starts_with("421") {
+            return Ok(Next::Quit);
         }
     }
     let mut line = Vec::new();
@@ -182,61 +183,63 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
         let text = String::from_utf8_lossy(&line);
         let (verb, argument) = text.trim_end().split_once(' ').unwrap_or((text.trim_end(), ""));
         let verb = verb.to_ascii_uppercase();
-        if !seen.commands.is_empty() {
-            seen.commands.push(' ');
-        }
-        seen.commands.push_str(&verb);
-        let refused = match (&refusal, verb.as_str()) {
-            (Some(Refusal::Banner(_)), verb) if verb != "QUIT" => {
-                Some("503 5.5.1 Bad sequence of commands\r\n")
-            }
-            (Some(Refusal::Hello(text)), "EHLO" | "HELO") => Some(*text),
-            _ => None,
-        };
-        let name = &host.name;
-        match (verb.as_str(), refused) {
-            (_, Some(text)) => say(stream, text).await?,
-            ("EHLO", None) => {
-                seen.client.get_or_insert_with(|| argument.to_owned());
-                say(stream, &capabilities(host, inside)).await?;
-            }
-            ("HELO", None) => {
-                seen.client.get_or_insert_with(|| argument.to_owned());
-                say(stream, &format!("250 {name}\r\n")).await?;
-            }
-            ("STARTTLS", None) if inside => say(stream, "503 5.5.1 TLS is already active\r\n").await?,
-            ("STARTTLS", None) => match host.defect {
-                Some(Defect::StarttlsAbsent | Defect::StarttlsMangled) => {
-                    say(stream, "502 5.5.1 Command not implemented\r\n").await?;
-                }
-                Some(Defect::StarttlsRejected) => {
-                    let text = host.style.next(5).pick(&[
-                        "454 4.7.0 TLS not available due to temporary reason\r\n",
-                        "554 5.7.3 Unable to initialize security subsystem\r\n",
-                    ]);
-                    say(stream, text).await?;
-                }
-                _ => {
-                    say(stream, "220 2.0.0 Ready to start TLS\r\n").await?;
-                    return Ok(Next::Handshake);
-                }
-            },
-            ("NOOP" | "RSET", None) => say(stream, "250 2.0.0 Ok\r\n").await?,
-            ("QUIT", None) => {
-                seen.quit = true;
-                say(stream, "221 2.0.0 Bye\r\n").await?;
-                return Ok(Next::Quit);
-            }
-            ("MAIL", None) => {
-                seen.mail = true;
-                say(stream, "550 5.7.1 This host takes no mail\r\n").await?;
-            }
-            _ => say(stream, "502 5.5.1 Command not implemented\r\n").await?,
+        note(seen, &verb, argument);
+        let (reply, next) = answer(host, &verb, inside);
+        say(stream, &reply).await?;
+        if let Some(next) = next {
+            return Ok(next);
         }
     }
     say(stream, "421 4.7.0 Too many commands\r\n").await?;
     Ok(Next::Quit)
 }
+
+fn note(seen: &mut SmtpSeen, verb: &str, argument: &str) {
+    if !seen.commands.is_empty() {
+        seen.commands.push(' ');
+    }
+    seen.commands.push_str(verb);
+    match verb {
+        "EHLO" | "HELO" => {
+            seen.client.get_or_insert_with(|| argument.to_owned());
+        }
+        "MAIL" => seen.mail = true,
+        "QUIT" => seen.quit = true,
+        _ => {}
+    }
+}
+
+/// The reply to a command, and whether the dialogue in this form is over with it.
+fn answer(host: &Host, verb: &str, inside: bool) -> (Cow<'static, str>, Option<Next>) {
+    let refused = match (Refusal::of(host), verb) {
+        (Some(Refusal::Banner(_)), verb) if verb != "QUIT" => Some("503 5.5.1 Bad sequence of commands\r\n"),
+        (Some(Refusal::Hello(text)), "EHLO" | "HELO") => Some(text),
+        _ => None,
+    };
+    if let Some(text) = refused {
+        return (text.into(), None);
+    }
+    let text = match verb {
+        "EHLO" => return (capabilities(host, inside).into(), None),
+        "HELO" => return (format!("250 {}\r\n", host.name).into(), None),
+        "STARTTLS" if inside => "503 5.5.1 TLS is already active\r\n",
+        "STARTTLS" => match host.defect {
+            Some(Defect::StarttlsAbsent | Defect::StarttlsMangled) => NOT_IMPLEMENTED,
+            Some(Defect::StarttlsRejected) => host.style.next(5).pick(&[
+                "454 4.7.0 TLS not available due to temporary reason\r\n",
+                "554 5.7.3 Unable to initialize security subsystem\r\n",
+            ]),
+            _ => return ("220 2.0.0 Ready to start TLS\r\n".into(), Some(Next::Handshake)),
+        },
+        "NOOP" | "RSET" => "250 2.0.0 Ok\r\n",
+        "QUIT" => return ("221 2.0.0 Bye\r\n".into(), Some(Next::Quit)),
+        "MAIL" => "550 5.7.1 This host takes no mail\r\n",
+        _ => NOT_IMPLEMENTED,
+    };
+    (text.into(), None)
+}
+
+const NOT_IMPLEMENTED: &str = "502 5.5.1 Command not implemented\r\n";
 
 /// How a host turns a client away.
 #[derive(Clone, Copy)]
@@ -246,23 +249,28 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn of(host: &Host) -> Self {
-        *host.style.next(4).pick(&[
+    fn of(host: &Host) -> Option<Self> {
+        let options = [
             Self::Banner("554 5.7.1 Your address is on our list\r\n"),
             Self::Banner("421 4.7.0 Try again later\r\n"),
             Self::Hello("550 5.7.1 Access denied\r\n"),
             Self::Hello("450 4.7.1 Client host rejected: try again later\r\n"),
-        ])
+        ];
+        (host.defect == Some(Defect::MxRefusedUs)).then(|| *host.style.next(4).pick(&options))
     }
 }
 
-fn banner(host: &Host) -> String {
+fn greeting(host: &Host) -> Cow<'static, str> {
+    if let Some(Refusal::Banner(text)) = Refusal::of(host) {
+        return text.into();
+    }
     let name = &host.name;
     match host.style.next(1).below(4) {
         0 => format!("220-{name} ESMTP\r\n220-No solicitation\r\n220 Ready\r\n"),
         1 => format!("220 {name} ESMTP Postfix\r\n"),
         _ => format!("220 {name} ESMTP\r\n"),
     }
+    .into()
 }
 
 fn capabilities(host: &Host, inside: bool) -> String {
