@@ -31,6 +31,8 @@ const ADMISSIONS_A_SWEEP: u32 = 4096;
 /// How much, and how often. `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PacingLimits {
+    /// Connections at a time, to everybody together: what this machine can bear.
+    pub connections_max: u32,
     /// Connections to one address at a time.
     pub address_connections_max: u32,
     /// Connections begun to one address a second.
@@ -47,6 +49,7 @@ impl Default for PacingLimits {
     /// What a large operator would not notice, and a small one could bear.
     fn default() -> Self {
         Self {
+            connections_max: 512,
             address_connections_max: 4,
             address_rate: NonZeroU32::new(10),
             prefix_connections_max: 32,
@@ -60,6 +63,7 @@ impl Default for PacingLimits {
 pub struct Pacer {
     addresses: Lanes<IpAddr>,
     prefixes: Lanes<IpNet>,
+    connections: Arc<Semaphore>,
     domains: Option<RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>>,
     clock: TokioClock,
 }
@@ -69,6 +73,7 @@ pub struct Pacer {
 pub struct Permit {
     _address: Ticket<IpAddr>,
     _prefix: Ticket<IpNet>,
+    _connection: OwnedSemaphorePermit,
 }
 
 impl Pacer {
@@ -78,6 +83,7 @@ impl Pacer {
         Self {
             addresses: Lanes::new(limits.address_connections_max, limits.address_rate, clock),
             prefixes: Lanes::new(limits.prefix_connections_max, limits.prefix_rate, clock),
+            connections: Arc::new(Semaphore::new(limits.connections_max.max(1) as usize)),
             domains: limits.domain_rate.map(|rate| RateLimiter::direct_with_clock(quota(rate), clock)),
             clock,
         }
@@ -91,7 +97,10 @@ impl Pacer {
         let address = address.to_canonical();
         let address_ticket = self.addresses.enter(address).await;
         let prefix_ticket = self.prefixes.enter(prefix_of(address)).await;
-        Permit { _address: address_ticket, _prefix: prefix_ticket }
+        // Last, so that whoever waits for his turn at one address holds no connection that another could use.
+        let connections = Arc::clone(&self.connections);
+        let connection = connections.acquire_owned().await.expect("the semaphore is never closed");
+        Permit { _address: address_ticket, _prefix: prefix_ticket, _connection: connection }
     }
 
     /// Waits until another domain may be begun.
