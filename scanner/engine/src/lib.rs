@@ -1,28 +1,64 @@
 //! From names to evidence.
 //!
-//! What goes over the wire, and what came back. [`Resolver`] asks DNS. [`fetch_policy`] asks a policy host for its
-//! policy, and [`probe_smtp`] a mail host for its TLS; both go through a [`Net`], which knows which addresses may be
-//! probed ([`AddressGate`]), who asked to be left alone ([`OptOut`]) and how fast one may go ([`Pacer`]).
+//! [`scan`] is all of it: a [`ScanConfig`] goes in, and a run comes out, a folder of evidence. On the way it goes
+//! through four places:
 //!
-//! A failure on the wire is data: a probe returns a row, always, with what was received before it ended.
+//! - The *source* reads the inputs in a thread of its own, line by line. Every line gets a row: in `domains` if it
+//!   is a name that has not been seen, in `rejects` if it is anything else.
+//! - *Admission* lets lines in, as fast as was asked for and as many as can be held, and cuts them into *chunks*.
+//! - The *pipeline* does the asking: for a domain its lookups; for a domain that has an `_mta-sts` TXT its policy;
+//!   for each MX host, once, its addresses; for each of these, once, a session. Each is a task, none waits for
+//!   another.
+//! - The *writer*, a thread too, takes chunks that are whole, and commits them in the order of the input.
+//!
+//! What goes over the wire, and what came back: [`Resolver`] asks DNS, [`fetch_policy`] a policy host for its policy,
+//! and [`probe_smtp`] a mail host for its TLS; the latter two go through a [`Net`], which knows which addresses may
+//! be probed ([`AddressGate`]), who asked to be left alone ([`OptOut`]) and how fast one may go ([`Pacer`]).
+//!
+//! A failure on the wire is data: a probe returns a row, always, with what was received before it ended. An error
+//! ([`ScanError`]) means that this machine failed, or whoever runs it. Then, as after [`Stop`] or `kill -9`, the run
+//! holds the chunks that its journal names, and [`ScanConfig::resume`] goes on behind them.
 
 mod address;
+mod admission;
 pub mod certificate;
+mod chunk;
 mod clock;
+mod commit;
+mod config;
 mod connect;
+mod descriptors;
 mod dns;
 mod ending;
+mod error;
+mod events;
+mod folder;
 mod https;
+mod load;
 mod net;
+mod once;
 mod opt_out;
 mod pacing;
+mod pipeline;
+mod progress;
+mod scan;
 mod smtp;
+mod source;
+mod stop;
 mod tls;
 
 pub use address::{AddressGate, is_global};
+pub use config::{ScanConfig, Stages};
 pub use dns::{DnsSettings, Resolver, withheld_lookup};
+pub use error::{ErrorClass, ScanError};
+pub use events::{Event, EventSink};
 pub use https::{Fetched, fetch_policy};
 pub use net::{Net, ProbeSettings, user_agent};
 pub use opt_out::{OptOut, OptOutError};
 pub use pacing::{Pacer, PacingLimits, Permit};
+pub use pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
+pub use progress::{Progress, StageProgress};
+pub use scan::{ScanSummary, scan};
 pub use smtp::{Session, probe as probe_smtp};
+pub use source::{Input, LINE_BYTES_MAX, ShapeError, SourceError};
+pub use stop::Stop;

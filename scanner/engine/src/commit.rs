@@ -1,0 +1,220 @@
+//! Chunks to the disk, one at a time, in the order of the input.
+//!
+//! The steps of a commit: write and sync every part under a temporary name; give all their names; append the
+//! journal's line; update the manifest. A crash between any two leaves a run whose journal is true, and
+//! leftovers that [`folder`](crate::folder) clears away.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::thread;
+
+use mxray_evidence::journal::{Entry, Journal};
+use mxray_evidence::{
+    CertificateRow, Counts, DomainRow, FinishedPart, HowEnded, MailHostRow, Manifest, PartLabel, PartWriter,
+    PolicyRow, RejectRow, RunDir, SmtpSessionRow, Table,
+};
+use tokio::sync::oneshot;
+
+use crate::chunk::{Delivery, Rows, WholeChunk};
+use crate::error::ScanError;
+use crate::events::{Event, EventSink};
+use crate::once::Once;
+use crate::progress::{Progress, add};
+use crate::stop::Stop;
+use crate::{certificate, clock};
+
+/// A run that is open for writing: by one scanner, which holds its lock.
+pub(crate) struct OpenRun {
+    pub(crate) dir: RunDir,
+    pub(crate) manifest: Manifest,
+    pub(crate) journal: Journal,
+    /// Certificates that stand in committed parts.
+    pub(crate) certificates: Once,
+    /// Released when the file is closed, however the process ends.
+    pub(crate) _lock: std::fs::File,
+}
+
+/// The thread that writes.
+pub(crate) struct Writer {
+    pub(crate) run: OpenRun,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) events: EventSink,
+    pub(crate) stop: Stop,
+}
+
+/// What the writing thread leaves behind.
+pub(crate) struct Written {
+    pub(crate) run: OpenRun,
+    pub(crate) outcome: Result<(), ScanError>,
+}
+
+impl Writer {
+    /// Writes in a thread of its own until every sender of deliveries is gone, or something fails.
+    pub(crate) fn spawn(
+        mut self,
+        deliveries: Receiver<Delivery>,
+    ) -> std::io::Result<oneshot::Receiver<Written>> {
+        let (sender, receiver) = oneshot::channel();
+        thread::Builder::new().name("writer".into()).spawn(move || {
+            let outcome = self.write(&deliveries);
+            // The scan was dropped, and with it the wish to know.
+            let _ = sender.send(Written { run: self.run, outcome });
+        })?;
+        Ok(receiver)
+    }
+
+    fn write(&mut self, deliveries: &Receiver<Delivery>) -> Result<(), ScanError> {
+        let mut early = BTreeMap::new();
+        let mut due = self.run.journal.entries().len() as u32;
+        for delivery in deliveries {
+            match delivery {
+                Delivery::Whole(chunk) => {
+                    early.insert(chunk.number, chunk);
+                }
+                // What is left undone by an abort is left undone; anything else is a task that panicked.
+                Delivery::Broken(_) if self.stop.is_aborted() => {}
+                Delivery::Broken(number) => {
+                    return Err(ScanError::Internal(format!("work for chunk {number} was lost")));
+                }
+            }
+            while let Some(chunk) = early.remove(&due).filter(|_| !self.stop.is_aborted()) {
+                self.commit(*chunk)?;
+                due += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, chunk: WholeChunk) -> Result<(), ScanError> {
+        let WholeChunk { number, end, rows, .. } = chunk;
+        let rows = SortedRows::new(rows, &self.run.certificates);
+        let counts = rows.counts(end.lines);
+        if counts.lines != counts.domains + counts.rejects {
+            return Err(ScanError::Internal(format!("chunk {number} does not add up: {counts:?}")));
+        }
+        for part in rows.write(&self.run.dir, &self.run.manifest.run_id, number)? {
+            part.publish()?;
+        }
+        let entry = Entry {
+            chunk: number,
+            last_line: end.last_line,
+            input_digest: end.input_digest,
+            counts,
+            committed: clock::now(),
+        };
+        let journal_path = self.run.dir.journal_path();
+        self.run
+            .journal
+            .append(entry)
+            .map_err(|source| ScanError::folder("appending to", &journal_path, source))?;
+        for certificate in &rows.certificates {
+            self.run.certificates.claim(&certificate.sha256);
+        }
+        self.run.manifest.counts += counts;
+        self.run.save()?;
+        add(&self.progress.lines_committed, counts.lines);
+        add(&self.progress.rows_committed, rows_in(&counts));
+        self.progress.chunks_committed.fetch_add(1, Ordering::Relaxed);
+        self.events.send(Event::ChunkCommitted { chunk: number, last_line: end.last_line, counts });
+        Ok(())
+    }
+}
+
+impl OpenRun {
+    /// Writes the manifest.
+    pub(crate) fn save(&self) -> Result<(), ScanError> {
+        self.dir
+            .write_manifest(&self.manifest)
+            .map_err(|source| ScanError::folder("writing", &self.dir.manifest_path(), source))
+    }
+
+    /// Says in the manifest how it ended.
+    pub(crate) fn end(&mut self, how: HowEnded) -> Result<(), ScanError> {
+        self.manifest.how_ended = how;
+        self.manifest.ended = Some(clock::now());
+        self.save()
+    }
+}
+
+/// Rows over all tables.
+pub(crate) fn rows_in(counts: &Counts) -> u64 {
+    counts.domains
+        + counts.policies
+        + counts.mail_hosts
+        + counts.smtp_sessions
+        + counts.certificates
+        + counts.rejects
+}
+
+/// A chunk's rows in the order in which they are written, which does not depend on who answered first.
+struct SortedRows {
+    domains: Vec<DomainRow>,
+    policies: Vec<PolicyRow>,
+    mail_hosts: Vec<MailHostRow>,
+    smtp_sessions: Vec<SmtpSessionRow>,
+    certificates: Vec<CertificateRow>,
+    rejects: Vec<RejectRow>,
+}
+
+impl SortedRows {
+    /// Sorts, and leaves out the certificates that stand in an earlier chunk.
+    fn new(rows: Rows, written: &Once) -> Self {
+        let Rows { mut domains, mut policies, mut mail_hosts, mut smtp_sessions, mut rejects, certificates } =
+            rows;
+        domains.sort_by_key(|row| row.line);
+        rejects.sort_by_key(|row| row.line);
+        policies.sort_by(|a, b| a.domain.cmp(&b.domain));
+        mail_hosts.sort_by(|a, b| a.host.cmp(&b.host));
+        smtp_sessions.sort_by(|a, b| (&a.host, &a.address).cmp(&(&b.host, &b.address)));
+        let mut certificates: Vec<_> =
+            certificates.into_iter().filter(|(digest, _)| !written.holds(digest)).collect();
+        certificates.sort_by_key(|(digest, _)| *digest);
+        let certificates =
+            certificates.into_iter().map(|(_, (der, seen))| certificate::describe(&der, seen)).collect();
+        Self { domains, policies, mail_hosts, smtp_sessions, certificates, rejects }
+    }
+
+    fn counts(&self, lines: u64) -> Counts {
+        Counts {
+            lines,
+            domains: self.domains.len() as u64,
+            policies: self.policies.len() as u64,
+            mail_hosts: self.mail_hosts.len() as u64,
+            smtp_sessions: self.smtp_sessions.len() as u64,
+            certificates: self.certificates.len() as u64,
+            rejects: self.rejects.len() as u64,
+        }
+    }
+
+    /// Writes every part, whole and synced, under a temporary name.
+    fn write(&self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
+        let parts = [
+            write_part(dir, run_id, chunk, &self.domains)?,
+            write_part(dir, run_id, chunk, &self.policies)?,
+            write_part(dir, run_id, chunk, &self.mail_hosts)?,
+            write_part(dir, run_id, chunk, &self.smtp_sessions)?,
+            write_part(dir, run_id, chunk, &self.certificates)?,
+            write_part(dir, run_id, chunk, &self.rejects)?,
+        ];
+        Ok(parts.into_iter().flatten().collect())
+    }
+}
+
+/// Writes a part; none when there is nothing to write. Chunk 0 writes every table, so that a reader of a run finds
+/// each of them, with its schema.
+fn write_part<T: Table>(
+    dir: &RunDir,
+    run_id: &str,
+    chunk: u32,
+    rows: &[T],
+) -> Result<Option<FinishedPart>, ScanError> {
+    if rows.is_empty() && chunk > 0 {
+        return Ok(None);
+    }
+    let label = PartLabel { run_id: run_id.to_owned(), chunk: Some(chunk) };
+    let mut writer = PartWriter::create(&dir.part_path::<T>(chunk), &label)?;
+    writer.write(rows)?;
+    Ok(Some(writer.finish()?))
+}

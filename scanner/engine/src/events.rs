@@ -1,0 +1,88 @@
+//! What happens in a scan, one thing at a time: for a log that machines read.
+
+use std::sync::Arc;
+
+use mxray_evidence::{Counts, HowEnded};
+use serde::Serialize;
+
+/// Something that happened. Numbers that move all the time are in [`Progress`](crate::Progress).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A new run has its folder.
+    Started {
+        /// Its id.
+        run_id: String,
+        /// Its folder.
+        folder: String,
+    },
+    /// A run goes on.
+    Resumed {
+        /// Its id.
+        run_id: String,
+        /// Its folder.
+        folder: String,
+        /// What is committed already.
+        counts: Counts,
+        /// MX hosts named by committed domains that a crash left unprobed.
+        orphans: u64,
+    },
+    /// The run was complete already: nothing is done.
+    AlreadyComplete {
+        /// Its id.
+        run_id: String,
+    },
+    /// A chunk is on the disk for good.
+    ChunkCommitted {
+        /// Its number.
+        chunk: u32,
+        /// The last line it holds.
+        last_line: u64,
+        /// Rows it added.
+        counts: Counts,
+    },
+    /// Something the operator should know, after which the scan goes on.
+    Warning {
+        /// In words.
+        message: String,
+    },
+    /// No more lines are admitted; what is in flight is finished.
+    Draining,
+    /// The scan has ended.
+    Finished {
+        /// How.
+        how: HowEnded,
+        /// What is committed.
+        counts: Counts,
+    },
+}
+
+/// Where events go. Called from several threads, and expected to return soon.
+#[derive(Clone)]
+pub struct EventSink(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl EventSink {
+    /// Hands every event to `each`.
+    pub fn new(each: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(each))
+    }
+
+    /// Drops every event.
+    pub fn none() -> Self {
+        Self::new(drop)
+    }
+
+    pub(crate) fn send(&self, event: Event) {
+        (self.0)(event);
+    }
+
+    pub(crate) fn warn(&self, message: impl Into<String>) {
+        self.send(Event::Warning { message: message.into() });
+    }
+}
+
+impl std::fmt::Debug for EventSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventSink")
+    }
+}

@@ -1,0 +1,293 @@
+//! The folder of a run: taken, begun, or gone on with.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{self, File, TryLockError};
+use std::hash::BuildHasher;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mxray_evidence::journal::Journal;
+use mxray_evidence::{
+    CertificateRow, Counts, DomainRow, HowEnded, Identity, MailHostRow, Manifest, RunDir, SCHEMA_VERSION,
+    tables,
+};
+
+use crate::clock;
+use crate::commit::OpenRun;
+use crate::config::ScanConfig;
+use crate::error::ScanError;
+use crate::once::Once;
+use crate::pipeline::probed_hosts;
+use crate::source::Mark;
+
+/// The file whose lock a scanner holds. It stays: a lock file that comes and goes is a race.
+const LOCK_FILE: &str = "lock";
+
+/// A run, ready to be written to, and what is known of it.
+pub(crate) struct Opened {
+    pub(crate) run: OpenRun,
+    /// Where the input goes on.
+    pub(crate) mark: Mark,
+    /// Domains that have a row.
+    pub(crate) domains: Once,
+    /// MX hosts that are probed, or will be by `orphans`.
+    pub(crate) hosts: Once,
+    /// MX hosts that committed domains name, and that were to be probed by a chunk that a crash took.
+    pub(crate) orphans: Vec<String>,
+}
+
+/// Refuses what can be refused before anything is asked or written. `Some` is the run that is complete already.
+pub(crate) fn look(config: &ScanConfig) -> Result<Option<Manifest>, ScanError> {
+    let dir = RunDir::new(&config.out);
+    if !config.resume {
+        refuse_if_occupied(&dir)?;
+        return Ok(None);
+    }
+    let manifest = read_manifest(&dir)?;
+    if manifest.schema_version != SCHEMA_VERSION {
+        return Err(ScanError::ResumeMismatch {
+            name: "the schema's version".into(),
+            began: manifest.schema_version.to_string(),
+            now: SCHEMA_VERSION.to_string(),
+        });
+    }
+    for (name, now) in config.character() {
+        let pointer = format!("/{}", name.replace('.', "/"));
+        let began = manifest.config.pointer(&pointer).cloned().unwrap_or_default();
+        if began != now {
+            return Err(ScanError::ResumeMismatch {
+                name: name.to_owned(),
+                began: began.to_string(),
+                now: now.to_string(),
+            });
+        }
+    }
+    Ok((manifest.how_ended == HowEnded::Completed).then_some(manifest))
+}
+
+/// Takes the folder, and begins or resumes the run.
+pub(crate) fn open(config: &ScanConfig) -> Result<Opened, ScanError> {
+    let dir = RunDir::new(&config.out);
+    if config.resume {
+        let lock = lock(dir.root())?;
+        return resume(config, dir, lock);
+    }
+    fs::create_dir_all(dir.root()).map_err(|e| ScanError::folder("making", dir.root(), e))?;
+    let lock = lock(dir.root())?;
+    // Another may have begun here between the first look and the lock.
+    refuse_if_occupied(&dir)?;
+    begin(config, dir, lock)
+}
+
+fn begin(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
+    let manifest = Manifest {
+        schema_version: SCHEMA_VERSION,
+        mxray_version: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: draw_run_id(),
+        started: clock::now(),
+        ended: None,
+        how_ended: HowEnded::Running,
+        resumed: 0,
+        identity: Identity { ehlo_name: config.ehlo_name.clone(), contact: config.contact.clone() },
+        vantage: config.vantage.clone(),
+        resolvers: config.resolvers.iter().map(ToString::to_string).collect(),
+        seed: config.seed,
+        inputs: config.inputs.iter().map(ToString::to_string).collect(),
+        config: serde_json::to_value(config)
+            .map_err(|e| ScanError::Internal(format!("the configuration is no JSON: {e}")))?,
+        counts: Counts::default(),
+    };
+    // The manifest first: a folder is empty but for the lock, or it is a run that can be resumed.
+    write_manifest(&dir, &manifest)?;
+    let journal = prepare(&dir)?;
+    let run = OpenRun { dir, manifest, journal, certificates: Once::default(), _lock: lock };
+    Ok(Opened {
+        run,
+        mark: Mark::default(),
+        domains: Once::default(),
+        hosts: Once::default(),
+        orphans: Vec::new(),
+    })
+}
+
+fn resume(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
+    // Once more, now that nobody else can change it.
+    let mut manifest = read_manifest(&dir)?;
+    let journal = prepare(&dir)?;
+    clear_leftovers(&dir, journal.entries().len())?;
+    check_parts(&dir, &journal)?;
+    let mut counts = Counts::default();
+    for entry in journal.entries() {
+        counts += entry.counts;
+    }
+    manifest.counts = counts;
+    let mark = journal
+        .entries()
+        .last()
+        .map(|entry| Mark { line: entry.last_line, digest: entry.input_digest.clone() })
+        .unwrap_or_default();
+    note_changes(config, &mut manifest);
+    let mut certificates = Once::default();
+    dir.for_each(|row: CertificateRow| {
+        certificates.claim(&row.sha256);
+    })?;
+    let mut hosts = Once::default();
+    dir.for_each(|row: MailHostRow| {
+        hosts.claim(row.host.as_bytes());
+    })?;
+    let mut domains = Once::default();
+    let mut orphans = Vec::new();
+    dir.for_each(|row: DomainRow| {
+        domains.claim(row.domain.as_bytes());
+        orphans.extend(probed_hosts(&row).into_iter().filter(|host| hosts.claim(host.as_bytes())));
+    })?;
+    let run = OpenRun { dir, manifest, journal, certificates, _lock: lock };
+    Ok(Opened { run, mark, domains, hosts, orphans })
+}
+
+/// Makes what is missing of the folder, and opens the journal, cutting off a line that a crash left half.
+fn prepare(dir: &RunDir) -> Result<Journal, ScanError> {
+    dir.create().map_err(|e| ScanError::folder("making the folders of", dir.root(), e))?;
+    let path = dir.journal_path();
+    let journal = Journal::open(&path).map_err(|e| ScanError::folder("opening", &path, e))?;
+    // The journal's own entry in the folder has to be on the disk as well.
+    File::open(dir.root())
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| ScanError::folder("syncing", dir.root(), e))?;
+    Ok(journal)
+}
+
+/// Removes what a crash left of chunks that have no line in the journal: temporary files, and parts that had got
+/// their names. A part that stayed would count once another chunk took its number.
+fn clear_leftovers(dir: &RunDir, committed: usize) -> Result<(), ScanError> {
+    for folder in evidence_folders(dir) {
+        for path in list(&folder)? {
+            if is_leftover(&path, committed) {
+                fs::remove_file(&path).map_err(|e| ScanError::folder("removing", &path, e))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_leftover(path: &Path, committed: usize) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(number) = name.strip_prefix("part-") else { return false };
+    if number.strip_suffix(".parquet.tmp").is_some() {
+        return true;
+    }
+    number.strip_suffix(".parquet").and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n >= committed)
+}
+
+/// Every part that the journal counts rows of must be there.
+fn check_parts(dir: &RunDir, journal: &Journal) -> Result<(), ScanError> {
+    for entry in journal.entries() {
+        let Counts { domains, policies, mail_hosts, smtp_sessions, certificates, rejects, lines: _ } =
+            entry.counts;
+        let rows = [
+            ("domains", domains),
+            ("policies", policies),
+            ("mail_hosts", mail_hosts),
+            ("smtp_sessions", smtp_sessions),
+            ("certificates", certificates),
+            ("rejects", rejects),
+        ];
+        for (table, rows) in rows {
+            let part = dir.root().join(table).join(format!("part-{:06}.parquet", entry.chunk));
+            if rows > 0 && !part.exists() {
+                return Err(ScanError::Damaged {
+                    path: dir.root().to_owned(),
+                    what: format!("{} is gone, and the journal counts {rows} rows in it", part.display()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The configuration of a resumption stands beside the first one, if it differs.
+fn note_changes(config: &ScanConfig, manifest: &mut Manifest) {
+    manifest.resumed += 1;
+    manifest.how_ended = HowEnded::Running;
+    manifest.ended = None;
+    let Ok(mut now) = serde_json::to_value(config) else { return };
+    let Some(began) = manifest.config.as_object_mut() else { return };
+    let resumptions = began.remove("resumptions");
+    if now != serde_json::Value::Object(began.clone()) {
+        now["at"] = clock::now().into();
+        let mut resumptions = match resumptions {
+            Some(serde_json::Value::Array(list)) => list,
+            _ => Vec::new(),
+        };
+        resumptions.push(now);
+        began.insert("resumptions".into(), resumptions.into());
+    } else if let Some(resumptions) = resumptions {
+        began.insert("resumptions".into(), resumptions);
+    }
+}
+
+fn lock(root: &Path) -> Result<File, ScanError> {
+    let path = root.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| ScanError::folder("opening", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ScanError::Busy { path: root.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(ScanError::folder("locking", &path, error)),
+    }
+}
+
+/// A new run begins in a folder that is not there, or is empty but for what a crash left before the manifest.
+fn refuse_if_occupied(dir: &RunDir) -> Result<(), ScanError> {
+    let manifest = dir.manifest_path();
+    let unfinished = manifest.with_extension("json.tmp");
+    let occupied = list(dir.root())?
+        .iter()
+        .any(|path| path.file_name().is_none_or(|name| name != LOCK_FILE) && *path != unfinished);
+    if occupied {
+        return Err(ScanError::OutNotEmpty { path: dir.root().to_owned(), resumable: manifest.exists() });
+    }
+    Ok(())
+}
+
+/// What stands in a folder; nothing if it is not there.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, ScanError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<_>>()
+            .map_err(|e| ScanError::folder("reading", folder, e)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(ScanError::folder("reading", folder, error)),
+    }
+}
+
+fn evidence_folders(dir: &RunDir) -> impl Iterator<Item = PathBuf> {
+    let root = dir.root().to_owned();
+    tables().into_iter().filter(|table| !table.derived).map(move |table| root.join(table.name))
+}
+
+fn read_manifest(dir: &RunDir) -> Result<Manifest, ScanError> {
+    let path = dir.manifest_path();
+    dir.read_manifest().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ScanError::NothingToResume { path: dir.root().to_owned() },
+        io::ErrorKind::InvalidData => {
+            ScanError::Damaged { path: dir.root().to_owned(), what: error.to_string() }
+        }
+        _ => ScanError::folder("reading", &path, error),
+    })
+}
+
+fn write_manifest(dir: &RunDir, manifest: &Manifest) -> Result<(), ScanError> {
+    dir.write_manifest(manifest).map_err(|e| ScanError::folder("writing", &dir.manifest_path(), e))
+}
+
+/// Sixteen hexadecimal digits that no other run has: the standard library's hash keys come from the system's
+/// random numbers.
+fn draw_run_id() -> String {
+    format!("{:016x}", RandomState::new().hash_one(clock::now()))
+}

@@ -1,0 +1,313 @@
+//! What is done for a domain, for a policy, for a mail host: each in a task of its own.
+//!
+//! A domain's row names its MX hosts and does not wait for them. Domains and mail hosts have their own places, and
+//! connections theirs, which the [`Pacer`](crate::Pacer) gives: a slow policy host never holds one that a domain
+//! could use.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mxray_evidence::{DomainRow, Ending, Lookup, LookupStatus, MailHostRow, OwnCause, SmtpSessionRow, Stage};
+use mxray_protocol::name::is_host_name;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::chunk::{Chunk, Found, Work};
+use crate::clock;
+use crate::config::{ScanConfig, Stages};
+use crate::dns::withheld_lookup;
+use crate::https::fetch_policy;
+use crate::net::Net;
+use crate::once::Once;
+use crate::progress::{Progress, StageProgress};
+use crate::smtp::probe;
+use crate::source::Target;
+
+/// MX hosts of one domain that are probed, most preferred first. A domain can name as many as fit into 64 KiB, and
+/// each costs its own addresses and sessions: what a stranger writes into his zone must not set us on a thousand.
+pub const HOSTS_A_DOMAIN_MAX: usize = 32;
+/// Addresses of one MX host that are probed, IPv4 first.
+pub const ADDRESSES_A_HOST_MAX: usize = 16;
+
+/// The work of a scan, and who does it.
+pub(crate) struct Pipeline {
+    net: Net,
+    stages: Stages,
+    progress: Arc<Progress>,
+    /// MX hosts that somebody probes already.
+    hosts: Mutex<Once>,
+    host_places: Semaphore,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Pipeline {
+    /// A pipeline in which nothing is under way. `hosts` are not probed again.
+    pub(crate) fn new(config: &ScanConfig, net: Net, hosts: Once, progress: Arc<Progress>) -> Self {
+        Self {
+            net,
+            stages: config.stages,
+            progress,
+            hosts: Mutex::new(hosts),
+            host_places: Semaphore::new(config.concurrency),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Waits until another domain may be begun, by the rate that was asked for.
+    pub(crate) async fn domain_turn(&self) {
+        self.net.pacer.domain_turn().await;
+    }
+
+    /// Begins a domain. `place` is held until its lookups are done.
+    pub(crate) fn begin_domain(
+        self: &Arc<Self>,
+        target: Target,
+        chunk: &Arc<Chunk>,
+        place: OwnedSemaphorePermit,
+    ) {
+        self.progress.domains.start();
+        let (this, work) = (Arc::clone(self), chunk.begin());
+        self.spawn(async move { this.measure_domain(target, work, place).await });
+    }
+
+    /// Begins an MX host that is claimed already.
+    pub(crate) fn begin_host(self: &Arc<Self>, host: String, chunk: &Arc<Chunk>) {
+        self.progress.mail_hosts.start();
+        let (this, work) = (Arc::clone(self), chunk.begin());
+        self.spawn(async move { this.measure_host(host, work).await });
+    }
+
+    /// Forgets tasks that have ended.
+    pub(crate) fn reap(&self) {
+        let mut tasks = self.tasks();
+        while tasks.try_join_next().is_some() {}
+    }
+
+    /// Cancels every task; their chunks are broken and will not be written.
+    pub(crate) fn abort(&self) {
+        self.tasks().abort_all();
+    }
+
+    async fn measure_domain(self: Arc<Self>, target: Target, work: Work, place: OwnedSemaphorePermit) {
+        let domain = target.domain.as_str();
+        let resolver = &self.net.resolver;
+        let (sts_name, tlsrpt_name) = (format!("_mta-sts.{domain}"), format!("_smtp._tls.{domain}"));
+        let (mx, ns, sts_txt, tlsrpt_txt) = tokio::join!(
+            self.counted(resolver.mx(domain)),
+            self.counted(resolver.ns(domain)),
+            self.counted(resolver.txt(&sts_name)),
+            self.counted(resolver.txt(&tlsrpt_name)),
+        );
+        drop(place);
+        let Target { domain, source, line, rank, columns } = target;
+        let row = DomainRow { domain, source, line, rank, columns, mx, ns, sts_txt, tlsrpt_txt };
+        if self.stages.policy && !row.sts_txt.records.is_empty() {
+            self.begin_policy(row.domain.clone(), work.chunk());
+        }
+        for host in probed_hosts(&row) {
+            if self.hosts().claim(host.as_bytes()) {
+                self.begin_host(host, work.chunk());
+            }
+        }
+        self.progress.domains.end(row.mx.is_measured());
+        work.done(Found::Domain(Box::new(row)));
+    }
+
+    fn begin_policy(self: &Arc<Self>, domain: String, chunk: &Arc<Chunk>) {
+        self.progress.policies.start();
+        let (this, work) = (Arc::clone(self), chunk.begin());
+        self.spawn(async move {
+            let fetched = fetch_policy(&this.net, &domain).await;
+            this.progress.policies.end(fetched.row.ending.is_completed());
+            work.done(Found::Policy(Box::new(fetched.row), fetched.certificates));
+        });
+    }
+
+    async fn measure_host(self: Arc<Self>, host: String, work: Work) {
+        let row = if self.net.opt_out.names(&host) {
+            let unasked = || withheld_lookup(&host, OwnCause::OptOut);
+            MailHostRow { a: unasked(), aaaa: unasked(), host }
+        } else {
+            let _place = self.host_places.acquire().await.expect("the semaphore is never closed");
+            let resolver = &self.net.resolver;
+            let (a, aaaa) = tokio::join!(self.counted(resolver.a(&host)), self.counted(resolver.aaaa(&host)));
+            MailHostRow { host, a, aaaa }
+        };
+        if self.stages.smtp {
+            let mut cnames = row.a.cnames.iter().chain(&row.aaaa.cnames);
+            let opted_out = cnames.any(|cname| self.net.opt_out.names(&cname.target));
+            for (index, address) in addresses(&row).into_iter().enumerate() {
+                let withheld = match index {
+                    _ if opted_out => Some(OwnCause::OptOut),
+                    ..ADDRESSES_A_HOST_MAX => None,
+                    _ => Some(OwnCause::Limit),
+                };
+                self.begin_session(row.host.clone(), address, withheld, work.chunk());
+            }
+        }
+        self.progress.mail_hosts.end(row.a.is_measured() || row.aaaa.is_measured());
+        work.done(Found::MailHost(Box::new(row)));
+    }
+
+    fn begin_session(
+        self: &Arc<Self>,
+        host: String,
+        address: IpAddr,
+        withheld: Option<OwnCause>,
+        chunk: &Arc<Chunk>,
+    ) {
+        self.progress.sessions.start();
+        let (this, work) = (Arc::clone(self), chunk.begin());
+        if let Some(cause) = withheld {
+            let row = withheld_session(host, address, this.net.settings.smtp_port, cause);
+            this.progress.sessions.end(false);
+            work.done(Found::Session(Box::new(row), Vec::new()));
+            return;
+        }
+        self.spawn(async move {
+            let session = probe(&this.net, &host, address).await;
+            this.progress.sessions.end(session.row.ending.is_completed());
+            work.done(Found::Session(Box::new(session.row), session.certificates));
+        });
+    }
+
+    async fn counted<R>(&self, lookup: impl Future<Output = Lookup<R>>) -> Lookup<R> {
+        let counter: &StageProgress = &self.progress.lookups;
+        counter.start();
+        let lookup = lookup.await;
+        counter.end(lookup.is_measured());
+        lookup
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks().spawn(task);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, Once> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The MX hosts of a domain that are probed: those of its MX set that an address can be asked for, most preferred
+/// first, up to [`HOSTS_A_DOMAIN_MAX`]. A domain without MX is its own MX host (RFC 5321 §5.1), and is probed as
+/// such if it has any `_mta-sts` TXT.
+///
+/// It depends on the row alone, so that a resumed run can say which hosts a committed domain asked for.
+pub(crate) fn probed_hosts(row: &DomainRow) -> Vec<String> {
+    match row.mx.status() {
+        LookupStatus::NoData if !row.sts_txt.records.is_empty() => vec![row.domain.clone()],
+        LookupStatus::Found => {
+            let mut records: Vec<_> = row.mx.records.iter().collect();
+            records.sort_by(|a, b| (a.preference, &a.exchange).cmp(&(b.preference, &b.exchange)));
+            let mut named = HashSet::new();
+            records
+                .into_iter()
+                .map(|record| record.exchange.as_str())
+                .filter(|host| is_host_name(host) && named.insert(*host))
+                .take(HOSTS_A_DOMAIN_MAX)
+                .map(str::to_owned)
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The distinct addresses of a host, IPv4 first, each family in the order received.
+fn addresses(row: &MailHostRow) -> Vec<IpAddr> {
+    let mut seen = HashSet::new();
+    let records = row.a.records.iter().chain(&row.aaaa.records);
+    records.filter_map(|record| record.address.parse().ok()).filter(|address| seen.insert(*address)).collect()
+}
+
+/// A session that we did not begin.
+fn withheld_session(host: String, address: IpAddr, port: u16, cause: OwnCause) -> SmtpSessionRow {
+    SmtpSessionRow {
+        host,
+        address: address.to_string(),
+        port,
+        started: clock::now(),
+        elapsed_us: 0,
+        replies: Vec::new(),
+        early_bytes: None,
+        tls: None,
+        ending: Ending::withheld(Stage::Connect, cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mxray_evidence::{AddressRecord, ByteBuf, Lookup, MxRecord, TxtRecord};
+
+    use super::*;
+
+    fn lookup<R>(rcode: u16, records: Vec<R>) -> Lookup<R> {
+        let unasked = withheld_lookup("d.example", OwnCause::NotAsked);
+        Lookup { rcode: Some(rcode), records, ending: Ending::Completed, ..unasked }
+    }
+
+    fn domain(mx: Lookup<MxRecord>, has_txt: bool) -> DomainRow {
+        let txt = TxtRecord { segments: vec![ByteBuf::from(*b"v=spf1")], ttl: 1 };
+        DomainRow {
+            domain: "d.example".into(),
+            source: "list".into(),
+            line: 1,
+            rank: None,
+            columns: Vec::new(),
+            mx,
+            ns: lookup(0, Vec::new()),
+            sts_txt: lookup(0, if has_txt { vec![txt] } else { Vec::new() }),
+            tlsrpt_txt: lookup(0, Vec::new()),
+        }
+    }
+
+    fn mx(preference: u16, exchange: &str) -> MxRecord {
+        MxRecord { preference, exchange: exchange.into(), ttl: 1 }
+    }
+
+    #[test]
+    fn rfc5321_5_1_hosts_are_probed_by_preference_each_once() {
+        let records =
+            vec![mx(20, "b.example"), mx(10, "c.example"), mx(10, "a.example"), mx(30, "a.example")];
+        assert_eq!(probed_hosts(&domain(lookup(0, records), false)), ["a.example", "c.example", "b.example"]);
+    }
+
+    #[test]
+    fn what_has_no_address_to_ask_for_is_not_probed() {
+        let records = [".", "192.0.2.1", "localhost", "mx\\032.example", "[2001:db8::1]"];
+        let records = records.into_iter().map(|exchange| mx(0, exchange)).collect();
+        assert_eq!(probed_hosts(&domain(lookup(0, records), true)), [""; 0]);
+    }
+
+    #[test]
+    fn rfc5321_5_1_a_domain_without_mx_is_its_own_host_if_it_has_a_record_to_keep() {
+        assert_eq!(probed_hosts(&domain(lookup(0, Vec::new()), true)), ["d.example"]);
+        assert_eq!(probed_hosts(&domain(lookup(0, Vec::new()), false)), [""; 0]);
+        assert_eq!(probed_hosts(&domain(lookup(3, Vec::new()), true)), [""; 0], "it does not exist");
+        assert_eq!(probed_hosts(&domain(lookup(2, Vec::new()), true)), [""; 0], "nobody knows");
+    }
+
+    #[test]
+    fn a_thousand_mx_records_do_not_make_a_thousand_probes() {
+        let records = (0..1_000).map(|n| mx(n, &format!("mx{n}.example"))).collect();
+        let hosts = probed_hosts(&domain(lookup(0, records), false));
+        assert_eq!((hosts.len(), hosts[0].as_str()), (HOSTS_A_DOMAIN_MAX, "mx0.example"));
+    }
+
+    #[test]
+    fn an_address_is_probed_once_however_often_it_is_given() {
+        let addresses_of = |texts: &[&str]| {
+            let records = texts.iter().map(|text| AddressRecord { address: (*text).into(), ttl: 1 });
+            lookup(0, records.collect())
+        };
+        let (a, aaaa) =
+            (addresses_of(&["192.0.2.2", "192.0.2.1", "192.0.2.2"]), addresses_of(&["2001:db8::1"]));
+        let row = MailHostRow { host: "mx.example".into(), a, aaaa };
+        let texts: Vec<String> = addresses(&row).iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["192.0.2.2", "192.0.2.1", "2001:db8::1"]);
+    }
+}

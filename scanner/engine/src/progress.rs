@@ -1,0 +1,68 @@
+//! What a scan is doing, as numbers that a display samples.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Counters of a running scan. They are written with relaxed ordering and are for people to look at: what was
+/// measured stands in the run.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes taken from the inputs, as stored: compressed ones count before they are unpacked.
+    pub input_bytes: Arc<AtomicU64>,
+    /// Bytes of all inputs; 0 when that is not known (standard input).
+    pub input_bytes_total: AtomicU64,
+    /// Lines of input admitted, in this run and the ones it resumes.
+    pub lines: AtomicU64,
+    /// Lines that were rejected, likewise.
+    pub rejects: AtomicU64,
+    /// Domains: their DNS lookups.
+    pub domains: StageProgress,
+    /// DNS lookups, of domains and of mail hosts.
+    pub lookups: StageProgress,
+    /// Policy fetches.
+    pub policies: StageProgress,
+    /// Mail hosts: their addresses.
+    pub mail_hosts: StageProgress,
+    /// SMTP sessions.
+    pub sessions: StageProgress,
+    /// Chunks committed, in this run and the ones it resumes.
+    pub chunks_committed: AtomicU32,
+    /// Lines committed, likewise.
+    pub lines_committed: AtomicU64,
+    /// Rows committed, likewise, over all tables.
+    pub rows_committed: AtomicU64,
+}
+
+/// Counters of one kind of work.
+#[derive(Debug, Default)]
+pub struct StageProgress {
+    /// Begun, or waiting for its turn.
+    pub started: AtomicU64,
+    /// Ended, however.
+    pub done: AtomicU64,
+    /// Ended, and not completed: refused, timed out, withheld.
+    pub failed: AtomicU64,
+}
+
+impl StageProgress {
+    /// Begun and not ended.
+    pub fn in_flight(&self) -> u64 {
+        let done = self.done.load(Ordering::Relaxed);
+        self.started.load(Ordering::Relaxed).saturating_sub(done)
+    }
+
+    pub(crate) fn start(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end(&self, completed: bool) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        if !completed {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}

@@ -1,0 +1,262 @@
+//! A scan, from its configuration to its end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+
+use mxray_evidence::{Cause, Counts, HowEnded, LookupStatus, Manifest};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::address::AddressGate;
+use crate::admission::{Admission, Closing, Cutter};
+use crate::commit::{OpenRun, Writer, Written, rows_in};
+use crate::config::{ScanConfig, system_resolvers};
+use crate::descriptors;
+use crate::dns::{DnsSettings, Resolver};
+use crate::error::ScanError;
+use crate::events::{Event, EventSink};
+use crate::folder::{self, Opened};
+use crate::net::{Net, ProbeSettings};
+use crate::opt_out::OptOut;
+use crate::pacing::PacingLimits;
+use crate::pipeline::Pipeline;
+use crate::progress::{Progress, add};
+use crate::source::Source;
+use crate::stop::Stop;
+
+/// What a scan came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScanSummary {
+    /// The run's id.
+    pub run_id: String,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// How it ended.
+    pub how: HowEnded,
+    /// It was complete before, and nothing was done.
+    pub already_complete: bool,
+    /// What is committed, over all times it was resumed.
+    pub counts: Counts,
+}
+
+/// Scans: reads the inputs, measures every domain, and leaves a run in `config.out`.
+///
+/// `progress` is written to all the time, `events` gets what happens, `stop` ends it early. An interrupted run, or
+/// one that failed or crashed, is gone on with by [`ScanConfig::resume`].
+///
+/// # Errors
+/// What is wrong with the configuration, the input, the folder or the network is said before anything is written.
+/// Later only this machine can fail it (a full disk, an input that breaks off); what is committed stays.
+pub async fn scan(
+    mut config: ScanConfig,
+    progress: Arc<Progress>,
+    events: EventSink,
+    stop: Stop,
+) -> Result<ScanSummary, ScanError> {
+    config.check()?;
+    if let Some(manifest) = folder::look(&config)? {
+        events.send(Event::AlreadyComplete { run_id: manifest.run_id.clone() });
+        return Ok(ScanSummary { already_complete: true, ..summary(&config, &manifest) });
+    }
+    let opt_out = config.opt_out.as_deref().map(OptOut::load).transpose()?.unwrap_or_default();
+    let source = tokio::select! {
+        biased;
+        // A thread that waits for standard input is left to it.
+        () = stop.draining() => return Err(ScanError::StoppedEarly),
+        source = open_source(&config, &progress) => source?,
+    };
+    if let Some(warning) = descriptors::fit(&mut config.pacing) {
+        events.warn(warning);
+    }
+    if config.resolvers.is_empty() {
+        config.resolvers = system_resolvers()?;
+    }
+    ask_resolvers(&config, &events).await?;
+    let net = open_net(&config, opt_out.clone())?;
+    let Opened { mut run, mark, domains, hosts, orphans } = open_folder(&config).await?;
+    let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
+    // A resumed run skips what it has read, and sees whether it is what it was.
+    let ready = tokio::select! {
+        biased;
+        () = stop.draining() => return Err(ScanError::StoppedEarly),
+        ready = lines.recv() => ready,
+    };
+    if let Some(Err(error)) = ready {
+        return Err(error.into());
+    }
+    announce(&mut run, &config, &progress, &events, orphans.len())?;
+    let (deliveries, delivered) = mpsc::channel();
+    let next_chunk = run.journal.entries().len() as u32;
+    let cutter = Cutter::new(deliveries, config.chunk_lines, next_chunk, mark);
+    let pipeline = Arc::new(Pipeline::new(&config, net, hosts, Arc::clone(&progress)));
+    let admission = Admission {
+        pipeline: Arc::clone(&pipeline),
+        progress: Arc::clone(&progress),
+        events: events.clone(),
+        stop: stop.clone(),
+        lines,
+        concurrency: config.concurrency,
+    };
+    let writer = Writer { run, progress, events: events.clone(), stop: stop.clone() };
+    let written = writer.spawn(delivered).map_err(ScanError::Sockets)?;
+    let (closing, written) = work(admission.run(cutter, orphans), written, &pipeline, &stop).await?;
+    end(&config, closing, written, &stop, &events)
+}
+
+/// Lets lines in and waits until the last chunk is written; or, when the writer fails or the scan is to be left at
+/// once, gives up what is in flight.
+async fn work(
+    admission: impl Future<Output = Closing>,
+    mut written: oneshot::Receiver<Written>,
+    pipeline: &Arc<Pipeline>,
+    stop: &Stop,
+) -> Result<(Closing, Written), ScanError> {
+    let lost = |_| ScanError::Internal("the writing thread is gone".into());
+    // When the scan itself is dropped, so is its work.
+    let abandon = AbortOnDrop(Arc::clone(pipeline));
+    let closing = tokio::select! {
+        biased;
+        () = stop.aborted() => Closing::Told,
+        // The writer outlives the admission, unless it has failed.
+        failed = &mut written => return failed.map(|written| (Closing::Told, written)).map_err(lost),
+        closing = admission => closing,
+    };
+    let written = tokio::select! {
+        biased;
+        written = &mut written => written,
+        () = stop.aborted() => {
+            pipeline.abort();
+            written.await
+        }
+    };
+    drop(abandon);
+    written.map(|written| (closing, written)).map_err(lost)
+}
+
+/// Says in the manifest how it ended, and to the caller.
+fn end(
+    config: &ScanConfig,
+    closing: Closing,
+    written: Written,
+    stop: &Stop,
+    events: &EventSink,
+) -> Result<ScanSummary, ScanError> {
+    let Written { mut run, outcome } = written;
+    let (how, error) = match (outcome, closing) {
+        (Err(error), _) => (HowEnded::Failed, Some(error)),
+        (Ok(()), Closing::Broken(error)) => (HowEnded::Failed, Some(error.into())),
+        (Ok(()), Closing::InputEnded) if !stop.is_aborted() => (HowEnded::Completed, None),
+        (Ok(()), _) => (HowEnded::Interrupted, None),
+    };
+    let noted = run.end(how);
+    events.send(Event::Finished { how, counts: run.manifest.counts });
+    match error {
+        // The first error says more than that the manifest could not be written after it.
+        Some(error) => Err(error),
+        None => noted.map(|()| summary(config, &run.manifest)),
+    }
+}
+
+fn summary(config: &ScanConfig, manifest: &Manifest) -> ScanSummary {
+    ScanSummary {
+        run_id: manifest.run_id.clone(),
+        folder: config.out.clone(),
+        how: manifest.how_ended,
+        already_complete: false,
+        counts: manifest.counts,
+    }
+}
+
+/// Notes the resumption in the manifest, and tells everybody what is there already.
+fn announce(
+    run: &mut OpenRun,
+    config: &ScanConfig,
+    progress: &Progress,
+    events: &EventSink,
+    orphans: usize,
+) -> Result<(), ScanError> {
+    let counts = run.manifest.counts;
+    let (run_id, folder) = (run.manifest.run_id.clone(), run.dir.root().display().to_string());
+    if config.resume {
+        run.save()?;
+        events.send(Event::Resumed { run_id, folder, counts, orphans: orphans as u64 });
+    } else {
+        events.send(Event::Started { run_id, folder });
+    }
+    add(&progress.lines, counts.lines);
+    add(&progress.rejects, counts.rejects);
+    add(&progress.lines_committed, counts.lines);
+    add(&progress.rows_committed, rows_in(&counts));
+    progress.chunks_committed.fetch_add(run.journal.entries().len() as u32, Ordering::Relaxed);
+    Ok(())
+}
+
+async fn open_source(config: &ScanConfig, progress: &Arc<Progress>) -> Result<Source, ScanError> {
+    let (inputs, column) = (config.inputs.clone(), config.column.clone());
+    let progress = Arc::clone(progress);
+    Ok(off_the_runtime(move || Source::open(&inputs, column.as_deref(), progress)).await??)
+}
+
+async fn open_folder(config: &ScanConfig) -> Result<Opened, ScanError> {
+    let config = config.clone();
+    off_the_runtime(move || folder::open(&config)).await?
+}
+
+/// Runs what reads or writes files where it may take its time.
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ScanError> {
+    let work = tokio::task::spawn_blocking(work);
+    work.await.map_err(|error| ScanError::Internal(format!("a thread was lost: {error}")))
+}
+
+fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
+    let pacing = PacingLimits { domain_rate: config.rate.or(config.pacing.domain_rate), ..config.pacing };
+    let gate = AddressGate { allow: config.allow_nets.clone(), opt_out: Vec::new() };
+    let settings = ProbeSettings {
+        https_port: config.https_port,
+        smtp_port: config.smtp_port,
+        connect_timeout: config.connect_timeout,
+        policy_timeout: config.policy_timeout,
+        smtp_timeout: config.smtp_timeout,
+        ..ProbeSettings::new(config.ehlo_name.as_str(), &config.contact)
+    };
+    Net::new(dns_settings(config, config.resolvers.clone()), &pacing, gate, opt_out, settings)
+        .map_err(ScanError::Sockets)
+}
+
+fn dns_settings(config: &ScanConfig, resolvers: Vec<SocketAddr>) -> DnsSettings {
+    DnsSettings { resolvers, timeout: config.dns_timeout, retries: config.dns_retries }
+}
+
+/// Asks each resolver for the root's name servers. Any answer will do; when none answers, a scan would fill a run
+/// with nothing.
+async fn ask_resolvers(config: &ScanConfig, events: &EventSink) -> Result<(), ScanError> {
+    let mut silent = Vec::new();
+    for &address in &config.resolvers {
+        let resolver = Resolver::new(dns_settings(config, vec![address])).map_err(ScanError::Sockets)?;
+        let lookup = resolver.ns(".").await;
+        if lookup.status() == LookupStatus::Unanswered && lookup.rcode.is_none() {
+            let why = lookup.ending.cause().map_or("not asked", Cause::as_str);
+            silent.push(format!("{address}: {why} after {} queries", lookup.queries));
+        }
+    }
+    if silent.len() == config.resolvers.len() {
+        return Err(ScanError::ResolverSilent { answers: silent });
+    }
+    for silent in silent {
+        events.warn(format!("a resolver does not answer and slows the scan down: {silent}"));
+    }
+    Ok(())
+}
+
+/// Cancels the work of a scan that is dropped.
+struct AbortOnDrop(Arc<Pipeline>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,267 @@
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Everything a source says of some files, after a mark.
+fn read_from(files: &[&Path], column: Option<&str>, mark: Mark) -> Result<Vec<Line>, SourceError> {
+    let inputs: Vec<Input> = files.iter().map(|path| Input::Path(path.to_path_buf())).collect();
+    let source = Source::open(&inputs, column, Arc::default())?;
+    let mut receiver = source.spawn(mark, Once::default(), OptOut::default()).expect("a thread");
+    let mut lines = Vec::new();
+    let mut ready = false;
+    while let Some(message) = receiver.blocking_recv() {
+        match message? {
+            Message::Ready => {
+                assert!(!ready && lines.is_empty(), "ready is said once, and first");
+                ready = true;
+            }
+            Message::Line(line) => lines.push(*line),
+        }
+    }
+    assert!(ready);
+    Ok(lines)
+}
+
+/// Everything a source says of one text.
+fn read(text: &[u8]) -> Vec<Line> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("list");
+    fs::write(&path, text).expect("write");
+    read_from(&[&path], None, Mark::default()).expect("a readable list")
+}
+
+/// A domain as it is, a reject as its reason in brackets.
+fn words(lines: &[Line]) -> Vec<String> {
+    let word = |line: &Line| match &line.fate {
+        Fate::Scan(target) => target.domain.clone(),
+        Fate::Reject(row) => format!("[{}]", row.reason),
+    };
+    lines.iter().map(word).collect()
+}
+
+#[test]
+fn every_line_has_a_fate_and_a_number() {
+    let lines = read(
+        b"# a list\nexample.com\r\n\n  Example.COM. \n192.0.2.1\ncom\nnot a name\n\xff\xfe\nb\xc3\xbccher.example\nlast.example",
+    );
+    assert_eq!(
+        words(&lines),
+        [
+            "[comment]",
+            "example.com",
+            "[empty]",
+            "[duplicate]",
+            "[ip-address]",
+            "[single-label]",
+            "[not-a-domain]",
+            "[not-utf8]",
+            "xn--bcher-kva.example",
+            "last.example",
+        ]
+    );
+    assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    let Fate::Reject(row) = &lines[6].fate else { panic!("a reject") };
+    assert_eq!((row.line, &row.text[..]), (7, &b"not a name"[..]));
+    assert_eq!(row.detail.as_deref(), Some("the character ' ' does not stand in a domain name"));
+}
+
+#[test]
+fn the_ends_of_lines_and_files() {
+    assert_eq!(words(&read(b"")), [""; 0]);
+    assert_eq!(words(&read(b"\n")), ["[empty]"]);
+    assert_eq!(words(&read(b"a.example")), ["a.example"]);
+    assert_eq!(words(&read(b"a.example\r\n\r\n")), ["a.example", "[empty]"]);
+    assert_eq!(words(&read(b"\r")), ["[empty]"]);
+    assert_eq!(words(&read(b"\xef\xbb\xbfa.example\n\xef\xbb\xbfb.example\n")), ["a.example", "b.example"]);
+    assert_eq!(words(&read(b"\xef\xbb\xbf\n")), ["[empty]"]);
+    assert_eq!(words(&read(b"\xef\xbb\xbf")), ["[empty]"]);
+}
+
+#[test]
+fn a_line_of_ten_megabytes_is_one_reject_and_is_not_held() {
+    let mut text = b"a.example\n".to_vec();
+    text.resize(text.len() + 10_000_000, b'x');
+    text.extend_from_slice(b"\r\nb.example\n");
+    let lines = read(&text);
+    assert_eq!(words(&lines), ["a.example", "[line-too-long]", "b.example"]);
+    let Fate::Reject(row) = &lines[1].fate else { panic!("a reject") };
+    assert_eq!(row.text.len(), REJECT_TEXT_BYTES_MAX);
+}
+
+#[test]
+fn the_longest_line_is_read_and_one_byte_more_is_not() {
+    let line = |length: usize| format!("a.example{}", " ".repeat(length - "a.example".len()));
+    for end in ["", "\n", "\r\n"] {
+        assert_eq!(words(&read((line(LINE_BYTES_MAX) + end).as_bytes())), ["a.example"], "{end:?}");
+        assert_eq!(words(&read((line(LINE_BYTES_MAX + 1) + end).as_bytes())), ["[line-too-long]"], "{end:?}");
+    }
+}
+
+#[test]
+fn a_million_dots_are_no_domain() {
+    assert_eq!(words(&read(&b".".repeat(1_000_000))), ["[line-too-long]"]);
+    assert_eq!(words(&read(&b".\n".repeat(1_000))), vec!["[not-a-domain]"; 1_000]);
+}
+
+#[test]
+fn a_table_carries_its_columns_along_and_its_header_is_a_reject() {
+    let lines = read(b"# made by us\nrank,domain,tier\n1,a.example,gold\n2,\"b.example\",\"silver, old\"\n3\n4,\"c.example\nx\n");
+    assert_eq!(
+        words(&lines),
+        [
+            "[comment]",
+            "[header]",
+            "a.example",
+            "b.example",
+            "[column-missing]",
+            "[column-missing]",
+            "[column-missing]"
+        ]
+    );
+    let Fate::Scan(target) = &lines[3].fate else { panic!("a target") };
+    assert_eq!(target.rank, Some(2));
+    assert_eq!(target.columns, [InputColumn { name: "tier".into(), value: "silver, old".into() }]);
+}
+
+#[test]
+fn lines_and_names_go_on_over_files_and_a_header_stands_in_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, two) = (folder.path().join("one.csv"), folder.path().join("two"));
+    fs::write(&one, "domain,x\na.example,1").expect("write");
+    fs::write(&two, "Domain\na.example\nb.example\n").expect("write");
+    let lines = read_from(&[&one, &two], None, Mark::default()).expect("readable");
+    assert_eq!(words(&lines), ["[header]", "a.example", "[header]", "[duplicate]", "b.example"]);
+    let Fate::Scan(target) = &lines[4].fate else { panic!("a target") };
+    assert_eq!((target.line, target.source.as_str()), (5, two.to_str().expect("a path")));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    let refusal = |bytes: &[u8], column| {
+        fs::write(&path, bytes).expect("write");
+        read_from(&[&path], column, Mark::default()).map(|lines| words(&lines)).expect_err("a refusal")
+    };
+    assert!(matches!(refusal(b"PK\x03\x04...", None), SourceError::Kind { kind: "a zip archive", .. }));
+    assert!(matches!(refusal(b"\xff\xfea\0.\0b\0", None), SourceError::Kind { kind: "UTF-16", .. }));
+    assert!(matches!(refusal(b"a,b,c\n", None), SourceError::Shape { .. }));
+    assert!(matches!(refusal(b"a,b,c\n", Some("d")), SourceError::Shape { .. }));
+    assert!(matches!(refusal(b"\x1f\x8b\x08\x00cut off", None), SourceError::Read { .. }));
+    for missing in [folder.path().join("nowhere"), folder.path().to_owned()] {
+        let error = read_from(&[&missing], None, Mark::default()).map(|lines| words(&lines));
+        assert!(matches!(error, Err(SourceError::Read { .. })), "{error:?}");
+    }
+}
+
+#[test]
+fn a_file_that_breaks_off_ends_the_source_with_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("list.gz");
+    let text: String =
+        (0..200_000).fold(String::new(), |text, n| text + &format!("d{n}-{:x}.example\n", n * 7_919));
+    let whole = gzip(text.as_bytes());
+    fs::write(&path, &whole[..whole.len() / 2]).expect("write");
+    let source = Source::open(&[Input::Path(path)], None, Arc::default()).expect("the beginning is sound");
+    let mut receiver = source.spawn(Mark::default(), Once::default(), OptOut::default()).expect("a thread");
+    let mut last = None;
+    while let Some(message) = receiver.blocking_recv() {
+        assert!(last.is_none_or(|ok: bool| ok), "an error is the last message");
+        last = Some(message.is_ok());
+    }
+    assert_eq!(last, Some(false));
+}
+
+#[test]
+fn a_mark_skips_what_was_read_and_knows_another_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("list");
+    let text: String = (0..100).fold(String::new(), |text, n| text + &format!("d{n}.example\n"));
+    fs::write(&path, &text).expect("write");
+    let all = read_from(&[&path], None, Mark::default()).expect("readable");
+    for line in [1, 40, 100] {
+        let mark = Mark { line, digest: all[line as usize - 1].digest.to_text() };
+        let rest = read_from(&[&path], None, mark).expect("the same input");
+        assert_eq!(words(&rest), words(&all[line as usize..]));
+        assert_eq!(
+            rest.last().map(|line| line.digest.to_text()),
+            all[line as usize..].last().map(|line| line.digest.to_text())
+        );
+    }
+    let mark = Mark { line: 40, digest: all[39].digest.to_text() };
+    fs::write(&path, text.replace("d7.", "e7.")).expect("write");
+    let other = read_from(&[&path], None, mark.clone()).map(|lines| lines.len());
+    assert!(matches!(other, Err(SourceError::OtherInput { lines: 40 })), "{other:?}");
+    fs::write(&path, &text[..text.find("d39.").expect("there")]).expect("write");
+    let shorter = read_from(&[&path], None, mark).map(|lines| lines.len());
+    assert!(matches!(shorter, Err(SourceError::ShorterInput { lines: 40, found: 39 })), "{shorter:?}");
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).expect("into memory");
+    encoder.finish().expect("into memory")
+}
+
+/// A line of an input: mostly names, sometimes anything.
+fn any_line() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => "[a-e]{1,2}\\.example".prop_map(String::into_bytes),
+        1 => "[ -~]{0,40}".prop_map(String::into_bytes),
+        1 => Just(b"domain,rank".to_vec()),
+        1 => Just(b"# remark".to_vec()),
+        1 => "[0-9]{1,3},[a-z]{1,3}\\.example,\"".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>().prop_filter("one line", |b| *b != b'\n'), 0..30),
+        1 => (4_000usize..5_000).prop_map(|n| b"x".repeat(n)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn lines_are_domains_plus_rejects_however_they_are_packed(
+        lines in proptest::collection::vec(any_line(), 0..60),
+        ends in any::<bool>(),
+        first in proptest::sample::select(vec!["", "rank,domain\n", "7,x.example\n", "\u{feff}"]),
+    ) {
+        let mut text = [first.as_bytes(), &lines.join(&b'\n')].concat();
+        if ends {
+            text.push(b'\n');
+        }
+        // As `wc -l` counts, and one for a last line without an end.
+        let newlines = text.split(|&byte| byte == b'\n').count() - 1;
+        let expected = newlines + usize::from(text.last().is_some_and(|&byte| byte != b'\n'));
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut seen = Vec::new();
+        let forms = [text.clone(), gzip(&text), zstd::encode_all(&text[..], 1).expect("into memory")];
+        for (n, form) in forms.iter().enumerate() {
+            let path = folder.path().join(n.to_string());
+            fs::write(&path, form).expect("write");
+            match read_from(&[&path], None, Mark::default()) {
+                Ok(lines) => {
+                    prop_assert_eq!(lines.len(), expected);
+                    let domains: Vec<&str> = lines.iter().filter_map(|line| match &line.fate {
+                        Fate::Scan(target) => Some(target.domain.as_str()),
+                        Fate::Reject(_) => None,
+                    }).collect();
+                    let distinct: std::collections::HashSet<_> = domains.iter().collect();
+                    prop_assert_eq!(distinct.len(), domains.len(), "a domain is scanned once");
+                    seen.push(Some((words(&lines), lines.last().map(|line| line.digest.to_text()))));
+                }
+                // Refused whole, before anything is written: a table that does not say where its domains are, or
+                // a kind of file that is not read.
+                Err(SourceError::Shape { .. } | SourceError::Kind { .. }) => seen.push(None),
+                // What begins like a compressed file and is none.
+                Err(SourceError::Read { .. }) if n == 0 && (text.starts_with(b"\x1f\x8b") || text.starts_with(b"\x28\xb5\x2f\xfd")) => return Ok(()),
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
+        // A packed file is not asked what its text begins with.
+        if seen[0].is_some() {
+            prop_assert!(seen.iter().all(|form| *form == seen[0]));
+        }
+    }
+}
