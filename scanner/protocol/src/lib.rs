@@ -2,5 +2,12 @@
 //!
 //! Pure and total: bytes in, a value or its flaws out. No socket, no clock, no random number.
 
+pub mod mx_pattern;
 pub mod name;
 pub mod smtp;
+pub mod sts_policy;
+pub mod sts_record;
+pub mod tlsrpt;
+mod txt_fields;
+
+pub use txt_fields::{FieldFlaw, Opening, TxtField, VersionSlip};

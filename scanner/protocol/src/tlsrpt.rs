@@ -1,0 +1,234 @@
+//! The `_smtp._tls` TXT record (RFC 8460 §3).
+//!
+//! ```text
+//! tlsrpt-record  = tlsrpt-version 1*(field-delim tlsrpt-field) [field-delim]
+//! tlsrpt-version = %s"v=TLSRPTv1"
+//! tlsrpt-rua     = %s"rua=" tlsrpt-uri *(*WSP "," *WSP tlsrpt-uri)     ; required
+//! tlsrpt-uri     = URI                    ; RFC 3986; "," "!" ";" MUST be encoded
+//! ```
+//!
+//! The grammar lets `rua` stand more than once, and says nothing of what that means: all are read.
+
+use std::ops::Range;
+
+use crate::txt_fields::{self, FieldFlaw, Opening, TxtField, trim};
+
+/// An `_smtp._tls` record, read whatever it holds. Offsets are into the bytes that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsrptRecord {
+    /// The fields after the version, in order.
+    pub fields: Vec<TxtField>,
+    /// The well-formed URIs to which reports go, in order.
+    pub rua: Vec<String>,
+    /// What is wrong with it.
+    pub flaws: Vec<TlsrptFlaw>,
+}
+
+/// Something that the grammar does not allow, or that senders read differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsrptFlaw {
+    /// Where it stands; empty at the end of the record for what is missing.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: TlsrptFlawKind,
+}
+
+/// What can be wrong with an `_smtp._tls` record that begins as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsrptFlawKind {
+    /// No field is named `rua`.
+    RuaMissing,
+    /// A URI that is neither `mailto:` nor `https:`, or that has no scheme.
+    UriScheme,
+    /// A URI of the right scheme that is none.
+    UriSyntax(UriSlip),
+    /// Another field that breaks the grammar.
+    Extension(FieldFlaw),
+    /// `v=TLSRPTv1 ;`: allowed by the grammar, discarded by the prose.
+    SpacedDelimiter,
+    /// White space at the end without a semicolon: outside the grammar, and widely trimmed.
+    TrailingSpace,
+}
+
+/// What is wrong with a URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UriSlip {
+    /// Nothing stands there.
+    Empty,
+    /// A `,`, `!` or `;` that is not percent-encoded.
+    RawDelimiter,
+    /// A `mailto:` without an address.
+    NoAt,
+    /// An `https:` without a host.
+    NoHost,
+    /// White space inside.
+    Space,
+    /// Another character that a URI has not (RFC 3986 §2).
+    Character,
+}
+
+impl TlsrptFlawKind {
+    /// Whether senders differ on it, and the reading taken here is that the record stands.
+    pub fn is_tolerated(self) -> bool {
+        matches!(self, Self::SpacedDelimiter | Self::TrailingSpace)
+    }
+}
+
+impl TlsrptRecord {
+    /// How a TXT record begins: only those that begin as [`Opening::Record`] are candidates.
+    pub fn opening(text: &[u8]) -> Opening {
+        txt_fields::opening(text, "TLSRPTv1", "tlsrpt")
+    }
+
+    /// Reads a record, its character-strings joined. What does not begin as a record is read all the same.
+    pub fn parse(text: &[u8]) -> Self {
+        let read = txt_fields::fields(text);
+        let mut record = Self { fields: read.fields, rua: Vec::new(), flaws: Vec::new() };
+        if let Opening::Record { spaced: true } = Self::opening(text) {
+            let semicolon = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
+            record.flaw(0..semicolon, TlsrptFlawKind::SpacedDelimiter);
+        }
+        let mut rua_seen = false;
+        let mut at = 0;
+        while let Some(field) = record.fields.get(at).cloned() {
+            at += 1;
+            if field.flaw != Some(FieldFlaw::NoEquals) && text[field.name.clone()] == *b"rua" {
+                rua_seen = true;
+                let next = record.fields.get(at);
+                if let Some(cut) = next.filter(|next| was_cut(text, &field, next)) {
+                    let span = field.span.start..cut.span.end;
+                    record.flaw(span, TlsrptFlawKind::UriSyntax(UriSlip::RawDelimiter));
+                    at += 1;
+                } else {
+                    record.read_uris(text, field.value);
+                }
+            } else if let Some(flaw) = field.flaw {
+                record.flaw(field.span, TlsrptFlawKind::Extension(flaw));
+            }
+        }
+        if let Some(span) = read.trailing_space {
+            record.flaw(span, TlsrptFlawKind::TrailingSpace);
+        }
+        if !rua_seen {
+            record.flaw(text.len()..text.len(), TlsrptFlawKind::RuaMissing);
+        }
+        record
+    }
+
+    /// Whether it stands, in the reading taken here (see [`TlsrptFlawKind::is_tolerated`]).
+    pub fn is_valid(&self) -> bool {
+        self.flaws.iter().all(|flaw| flaw.kind.is_tolerated())
+    }
+
+    fn flaw(&mut self, span: Range<usize>, kind: TlsrptFlawKind) {
+        self.flaws.push(TlsrptFlaw { span, kind });
+    }
+
+    /// `tlsrpt-uri *(*WSP "," *WSP tlsrpt-uri)`
+    fn read_uris(&mut self, text: &[u8], value: Range<usize>) {
+        let pieces = split_at_commas(text, value);
+        let mut at = 0;
+        while let Some(piece) = pieces.get(at).cloned() {
+            at += 1;
+            let mut span = piece;
+            // A comma inside a URI looks like one between two: what follows has no scheme.
+            while let Some(next) = pieces.get(at).filter(|next| is_severed(text, &span, next)) {
+                span.end = next.end;
+                at += 1;
+            }
+            match read_uri(&text[span.clone()]) {
+                Ok(uri) => self.rua.push(uri),
+                Err(kind) => self.flaw(span, kind),
+            }
+        }
+    }
+}
+
+/// Whether `next` is the rest of the last URI of `rua`, cut off by a raw semicolon.
+fn was_cut(text: &[u8], rua: &TxtField, next: &TxtField) -> bool {
+    let last = split_at_commas(text, rua.value.clone()).pop().unwrap_or_default();
+    next.flaw == Some(FieldFlaw::NoEquals) && is_severed(text, &last, &next.span)
+}
+
+/// Whether `next` is no URI of its own, and `uri` one that wants a rest: a `mailto:` without `@` before something
+/// with one, or an `https:` before something without a scheme.
+fn is_severed(text: &[u8], uri: &Range<usize>, next: &Range<usize>) -> bool {
+    let (uri, next) = (&text[uri.clone()], &text[next.clone()]);
+    if next.is_empty() || scheme(next).is_some() {
+        return false;
+    }
+    match scheme(uri).as_deref() {
+        Some("mailto") => !uri.contains(&b'@') && next.contains(&b'@'),
+        Some("https") => !next.contains(&b'@'),
+        _ => false,
+    }
+}
+
+fn split_at_commas(text: &[u8], value: Range<usize>) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    let mut start = value.start;
+    for at in value.clone() {
+        if text[at] == b',' {
+            pieces.push(trim(text, start..at));
+            start = at + 1;
+        }
+    }
+    pieces.push(trim(text, start..value.end));
+    pieces
+}
+
+/// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) ":"` (RFC 3986 §3.1), in lower case.
+fn scheme(uri: &[u8]) -> Option<String> {
+    let colon = uri.iter().position(|byte| *byte == b':')?;
+    let scheme = &uri[..colon];
+    let well_formed = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    well_formed.then(|| scheme.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect())
+}
+
+fn read_uri(uri: &[u8]) -> Result<String, TlsrptFlawKind> {
+    if uri.is_empty() {
+        return Err(TlsrptFlawKind::UriSyntax(UriSlip::Empty));
+    }
+    let scheme = scheme(uri);
+    let rest = match scheme.as_deref() {
+        Some("mailto") => &uri["mailto:".len()..],
+        Some("https") => &uri["https:".len()..],
+        _ => return Err(TlsrptFlawKind::UriScheme),
+    };
+    let slip = if rest.is_empty() {
+        Some(UriSlip::Empty)
+    } else if rest.iter().any(u8::is_ascii_whitespace) {
+        Some(UriSlip::Space)
+    } else if rest.iter().any(|byte| matches!(byte, b',' | b'!' | b';')) {
+        Some(UriSlip::RawDelimiter)
+    } else if !rest.iter().all(|byte| is_uri_char(*byte)) {
+        Some(UriSlip::Character)
+    } else if scheme.as_deref() == Some("mailto") {
+        (!is_mailbox(rest)).then_some(UriSlip::NoAt)
+    } else {
+        (!has_host(rest)).then_some(UriSlip::NoHost)
+    };
+    match slip {
+        Some(slip) => Err(TlsrptFlawKind::UriSyntax(slip)),
+        None => Ok(uri.iter().map(|byte| char::from(*byte)).collect()),
+    }
+}
+
+/// unreserved, reserved and `%` (RFC 3986 §2), without the three that must be encoded here.
+fn is_uri_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@$&'()*+=%".contains(&byte)
+}
+
+/// Something on either side of an `@`, before any `?` (RFC 6068 §2).
+fn is_mailbox(rest: &[u8]) -> bool {
+    let address = rest.split(|byte| *byte == b'?').next().unwrap_or_default();
+    address.iter().position(|byte| *byte == b'@').is_some_and(|at| at > 0 && at + 1 < address.len())
+}
+
+/// `//` and a host.
+fn has_host(rest: &[u8]) -> bool {
+    rest.strip_prefix(b"//")
+        .and_then(<[u8]>::first)
+        .is_some_and(|byte| !matches!(byte, b'/' | b'?' | b'#' | b':'))
+}
