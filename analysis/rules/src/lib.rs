@@ -1,7 +1,37 @@
 //! From evidence to opinion, without a socket, a clock or a random number.
 //!
-//! [`assess_chain`] judges certificates: at a stated time, against a stated [`TrustStore`], for a stated name.
+//! [`rules`] is the codebook: each [`Rule`] has its section, its effect on a conforming sender, the result type that
+//! a sender would report, and what a postmaster can do. [`assess_chain`] judges certificates: at a stated time,
+//! against a stated [`TrustStore`], for a stated name. [`assess_session`] and [`assess_host`] judge, once, what many
+//! domains share; [`judge`] joins them to one domain's [`Dossier`] and gives a [`Judgement`]: findings, the outcome
+//! of every rule, and the verdict with the senders' views.
+//!
+//! The rules stand by axis: the record, the fetch, the policy's text, its match with the MX set, the MX hosts, and
+//! TLS-RPT. [`Outcome::Unknown`] means that something was not measured. It is never absence, and never a violation.
 
 mod certificates;
+mod chain;
+mod fetch;
+mod finding;
+mod host;
+mod judge;
+mod mx_match;
+mod policy;
+mod quote;
+mod record;
+mod resolution;
+mod route;
+mod rule;
+mod sender;
+mod session;
+mod tlsrpt;
 
 pub use certificates::{ChainAssessment, ChainProblem, TrustError, TrustStore, assess_chain};
+pub use chain::CERTIFICATE_EXPIRING_DAYS;
+pub use finding::{Finding, Judgement};
+pub use host::{HostAssessment, SessionTally, assess_host};
+pub use judge::{Dossier, judge};
+pub use resolution::Resolution;
+pub use rule::{CauseDoc, Effect, Outcome, Rule, RuleId, Subject, rules};
+pub use sender::{Delivery, Spoils};
+pub use session::{HandshakeFailure, SessionAssessment, SessionOutcome, assess_session};

@@ -1,0 +1,176 @@
+//! The sender's view: what becomes of a message, and what an attacker on the path then gets.
+
+use mxray_protocol::sts_policy::Mode;
+
+use crate::host::HostAssessment;
+use crate::mx_match::is_matched;
+use crate::policy::ValidPolicy;
+use crate::resolution::Resolution;
+use crate::route::{Exchange, Route, not_a_host};
+
+/// What happens to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// It is delivered over TLS to a host that proved who it is.
+    Authenticated,
+    /// It is delivered over TLS.
+    Encrypted,
+    /// It is delivered in the clear.
+    Cleartext,
+    /// It is not delivered for now.
+    Deferred,
+    /// There is nowhere to deliver it to.
+    NoMail,
+    /// Not measured.
+    Unknown,
+}
+
+/// What an active attacker gets, who strips STARTTLS or offers another certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Spoils {
+    /// Nothing.
+    Nothing,
+    /// The message.
+    TheMessage,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Delivery {
+    /// The word that stands in `verdicts`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authenticated => "authenticated",
+            Self::Encrypted => "encrypted",
+            Self::Cleartext => "cleartext",
+            Self::Deferred => "deferred",
+            Self::NoMail => "no-mail",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Spoils {
+    /// The word that stands in `verdicts`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::TheMessage => "the-message",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The policy, as a sender without a cache finds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum InForce<'a> {
+    Yes(&'a ValidPolicy),
+    No,
+    Unknown,
+}
+
+impl InForce<'_> {
+    /// Whether mail is refused where the policy fails to validate.
+    pub(crate) fn is_enforced(self) -> bool {
+        matches!(self, Self::Yes(policy) if policy.mode == Mode::Enforce)
+    }
+}
+
+/// An MX host as a sender meets it.
+pub(crate) struct Candidate<'a> {
+    pub(crate) exchange: Exchange,
+    pub(crate) assessment: Option<&'a HostAssessment>,
+}
+
+/// What a candidate does with mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meeting<'a> {
+    /// It has no address, so the sender goes on to the next.
+    Skipped,
+    /// Not measured.
+    Unknown,
+    /// At least one of its addresses showed what becomes of STARTTLS.
+    Met(&'a HostAssessment),
+}
+
+impl<'a> Candidate<'a> {
+    pub(crate) fn meeting(&self) -> Meeting<'a> {
+        if not_a_host(&self.exchange.host).is_some() {
+            return Meeting::Skipped;
+        }
+        match self.assessment {
+            Some(host) if host.resolution.is_none() => Meeting::Skipped,
+            Some(host) if host.resolution == Resolution::Found && host.tally.judged() > 0 => {
+                Meeting::Met(host)
+            }
+            _ => Meeting::Unknown,
+        }
+    }
+}
+
+/// A sender that uses TLS where it is offered, and asks no certificate (RFC 3207).
+pub(crate) fn opportunistic(route: &Route, candidates: &[Candidate<'_>]) -> (Delivery, Spoils) {
+    let delivery = match route {
+        Route::Null | Route::None => Delivery::NoMail,
+        Route::Unknown => Delivery::Unknown,
+        Route::Implicit if candidates.is_empty() => Delivery::Unknown,
+        Route::Implicit | Route::Hosts(_) => first_group(candidates),
+    };
+    let spoils = match delivery {
+        Delivery::NoMail | Delivery::Deferred => Spoils::Nothing,
+        Delivery::Unknown => Spoils::Unknown,
+        Delivery::Authenticated | Delivery::Encrypted | Delivery::Cleartext => Spoils::TheMessage,
+    };
+    (delivery, spoils)
+}
+
+/// The worst that can happen in the most preferred group of hosts that have addresses.
+fn first_group(candidates: &[Candidate<'_>]) -> Delivery {
+    let met = candidates.iter().map(|candidate| (candidate.exchange.preference, candidate.meeting()));
+    let mut left = met.filter(|(_, meeting)| *meeting != Meeting::Skipped).peekable();
+    let Some(best) = left.peek().map(|(preference, _)| *preference) else {
+        return Delivery::Deferred;
+    };
+    let mut worst = Delivery::Encrypted;
+    for (_, meeting) in left.take_while(|(preference, _)| *preference == best) {
+        match meeting {
+            Meeting::Met(host) if host.tally.has_cleartext() => worst = Delivery::Cleartext,
+            Meeting::Met(host) if host.tally.encrypted > 0 && host.tally.mangled == 0 => {}
+            _ => return Delivery::Unknown,
+        }
+    }
+    worst
+}
+
+/// A sender with MTA-STS and without DANE (RFC 8461 §5).
+pub(crate) fn sts(route: &Route, candidates: &[Candidate<'_>], policy: InForce<'_>) -> (Delivery, Spoils) {
+    let policy = match policy {
+        InForce::Unknown => return (Delivery::Unknown, Spoils::Unknown),
+        InForce::Yes(policy) if policy.mode == Mode::Enforce => policy,
+        InForce::Yes(_) | InForce::No => return opportunistic(route, candidates),
+    };
+    let delivery = match route {
+        Route::Null | Route::None => Delivery::NoMail,
+        Route::Unknown => Delivery::Unknown,
+        Route::Implicit | Route::Hosts(_) => enforced(candidates, policy),
+    };
+    (delivery, Spoils::Nothing)
+}
+
+fn enforced(candidates: &[Candidate<'_>], policy: &ValidPolicy) -> Delivery {
+    let mut unknown = false;
+    for candidate in candidates.iter().filter(|c| is_matched(&policy.policy.mx, &c.exchange.host)) {
+        match candidate.meeting() {
+            Meeting::Skipped => {}
+            Meeting::Unknown => unknown = true,
+            Meeting::Met(host) if host.tally.authenticated > 0 => return Delivery::Authenticated,
+            Meeting::Met(host) => {
+                let tally = &host.tally;
+                let answered_only = tally.offered > tally.encrypted + tally.handshake_failed;
+                let unjudged = tally.encrypted > tally.authenticated + tally.unauthenticated;
+                unknown |= answered_only || unjudged || tally.mangled > 0;
+            }
+        }
+    }
+    if unknown { Delivery::Unknown } else { Delivery::Deferred }
+}

@@ -1,0 +1,265 @@
+//! What one SMTP session showed.
+
+use mxray_evidence::{Cause, Ending, Micros, Reply, SmtpSessionRow, Stage};
+
+use crate::certificates::ChainAssessment;
+use crate::quote::quote;
+
+/// What one session showed of STARTTLS and of certificates: owned, and small enough to hold one for each session
+/// of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionAssessment {
+    /// The address.
+    pub address: String,
+    /// How far it came.
+    pub outcome: SessionOutcome,
+    /// The words for a person.
+    pub detail: Option<String>,
+    /// The version of TLS agreed.
+    pub tls_version: Option<String>,
+    /// SHA-256 of the leaf shown.
+    pub leaf: Option<[u8; 32]>,
+    /// The judgement of the chain shown; `None` where none was, or where it could not be had.
+    pub chain: Option<ChainAssessment>,
+    /// The time at which dates are judged.
+    pub at: Micros,
+}
+
+/// How far a session came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionOutcome {
+    /// We ended it, or never began.
+    Withheld,
+    /// No connection, no greeting, or no answer to `EHLO`.
+    Unreachable,
+    /// The greeting, or `EHLO` and `HELO`, were answered by this 4xx or 5xx code.
+    Refused(u16),
+    /// `EHLO` (or only `HELO`) was answered, and `STARTTLS` is not offered.
+    Absent,
+    /// A keyword stands in its place that a middlebox has overwritten.
+    Mangled,
+    /// It is offered, and what became of the command is not known.
+    Offered,
+    /// It is offered, and was answered by this code in place of 220.
+    Rejected(u16),
+    /// It was answered by 220, and what became of the handshake is not known.
+    Answered,
+    /// The handshake failed.
+    HandshakeFailed(HandshakeFailure),
+    /// TLS stands.
+    Encrypted,
+}
+
+/// Why a handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HandshakeFailure {
+    /// An alert of theirs.
+    Alert,
+    /// No version in common: they speak TLS 1.1 or older.
+    ProtocolVersion,
+    /// They closed or reset the connection.
+    Closed,
+    /// What they sent is not TLS.
+    NotTls,
+    /// Their signature does not prove that they hold the key.
+    Signature,
+    /// Any other failure on our side of it.
+    Failed,
+}
+
+impl HandshakeFailure {
+    /// The sub-cause.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::ProtocolVersion => "protocol-version",
+            Self::Closed => "closed",
+            Self::NotTls => "not-tls",
+            Self::Signature => "signature",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Assesses a session. `chain` is the judgement of the certificates it showed; `at` the time at which dates are
+/// judged, `None` being the session's own.
+pub fn assess_session(
+    row: &SmtpSessionRow,
+    chain: Option<ChainAssessment>,
+    at: Option<Micros>,
+) -> SessionAssessment {
+    let (outcome, detail) = outcome(row);
+    let tls = row.tls.as_ref();
+    SessionAssessment {
+        address: row.address.clone(),
+        outcome,
+        detail,
+        tls_version: tls.and_then(|tls| tls.version.clone()),
+        leaf: tls
+            .and_then(|tls| tls.chain.first())
+            .and_then(|leaf| <[u8; 32]>::try_from(leaf.as_slice()).ok()),
+        chain: chain.filter(|_| tls.is_some_and(|tls| !tls.chain.is_empty())),
+        at: at.unwrap_or(row.started),
+    }
+}
+
+fn outcome(row: &SmtpSessionRow) -> (SessionOutcome, Option<String>) {
+    let greeting = match answered(row, Stage::Banner) {
+        Ok(reply) => reply,
+        Err(ended) => return ended,
+    };
+    if let Some(code) = refusal(greeting) {
+        return (SessionOutcome::Refused(code), Some(words(greeting)));
+    }
+    let ehlo = match answered(row, Stage::Ehlo) {
+        Ok(reply) => reply,
+        Err(ended) => return ended,
+    };
+    match refusal(ehlo) {
+        None => {}
+        Some(code) if code < 500 => return (SessionOutcome::Refused(code), Some(words(ehlo))),
+        Some(_) => {
+            let helo = match answered(row, Stage::Helo) {
+                Ok(reply) => reply,
+                Err(ended) => return ended,
+            };
+            return match refusal(helo) {
+                Some(code) => (SessionOutcome::Refused(code), Some(words(helo))),
+                None => (SessionOutcome::Absent, Some(format!("EHLO refused: {}", words(ehlo)))),
+            };
+        }
+    }
+    match keyword(ehlo) {
+        Keyword::Absent => (SessionOutcome::Absent, None),
+        Keyword::Mangled(word) => (SessionOutcome::Mangled, Some(word)),
+        Keyword::Offered => after_offer(row),
+    }
+}
+
+/// The reply to a stage, if it is one; else what a session is that ended there.
+fn answered(row: &SmtpSessionRow, stage: Stage) -> Result<&Reply, (SessionOutcome, Option<String>)> {
+    if let Some(reply) = row.reply(stage).filter(|reply| reply.code.is_some()) {
+        return Ok(reply);
+    }
+    let outcome =
+        if row.ending.is_withheld() { SessionOutcome::Withheld } else { SessionOutcome::Unreachable };
+    Err((outcome, Some(end_words(&row.ending))))
+}
+
+/// The code, where it is none of success.
+fn refusal(reply: &Reply) -> Option<u16> {
+    reply.code.filter(|code| !(200..300).contains(code))
+}
+
+fn after_offer(row: &SmtpSessionRow) -> (SessionOutcome, Option<String>) {
+    let reply = row.reply(Stage::Starttls);
+    match reply.and_then(|reply| reply.code) {
+        None => return (SessionOutcome::Offered, Some(end_words(&row.ending))),
+        Some(220) => {}
+        Some(code) => return (SessionOutcome::Rejected(code), reply.map(words)),
+    }
+    let signature = row.tls.as_ref().and_then(|tls| tls.signature_valid);
+    match &row.ending {
+        Ending::Stopped { stage: Stage::Handshake | Stage::Starttls, cause, detail } => {
+            let alert = row.tls.as_ref().and_then(|tls| tls.alert.as_deref());
+            match handshake_failure(*cause, alert, detail.as_deref()) {
+                Some(failure) => (
+                    SessionOutcome::HandshakeFailed(failure),
+                    alert.map(|alert| format!("alert {alert}")).or(Some(end_words(&row.ending))),
+                ),
+                None => (SessionOutcome::Answered, Some(end_words(&row.ending))),
+            }
+        }
+        _ if signature == Some(false) => (SessionOutcome::HandshakeFailed(HandshakeFailure::Signature), None),
+        Ending::Withheld { stage: Stage::Handshake | Stage::Starttls, .. } => {
+            (SessionOutcome::Answered, Some(end_words(&row.ending)))
+        }
+        _ if row.tls.is_none() => (SessionOutcome::Answered, Some("no handshake was recorded".to_owned())),
+        _ => (SessionOutcome::Encrypted, None),
+    }
+}
+
+/// What a handshake failed of; `None` where it was not seen to fail: a time that ran out is ours as likely as theirs.
+pub(crate) fn handshake_failure(
+    cause: Cause,
+    alert: Option<&str>,
+    detail: Option<&str>,
+) -> Option<HandshakeFailure> {
+    let detail = detail.unwrap_or_default().to_ascii_lowercase();
+    let detail_has = |words: &[&str]| words.iter().any(|word| detail.contains(word));
+    Some(match cause {
+        Cause::Timeout => return None,
+        Cause::Closed | Cause::Reset => HandshakeFailure::Closed,
+        Cause::TlsAlert if alert == Some("protocol_version") || detail_has(&["protocolversion"]) => {
+            HandshakeFailure::ProtocolVersion
+        }
+        Cause::TlsAlert => HandshakeFailure::Alert,
+        Cause::Malformed => HandshakeFailure::NotTls,
+        // The library's words: evidence keeps them, and has no column for what they say.
+        _ if detail_has(&["tls12or13", "tlsversion", "protocolversion"]) => HandshakeFailure::ProtocolVersion,
+        _ if detail_has(&["invalidcontenttype", "corrupt message"]) => HandshakeFailure::NotTls,
+        _ => HandshakeFailure::Failed,
+    })
+}
+
+enum Keyword {
+    Offered,
+    Mangled(String),
+    Absent,
+}
+
+/// Looks for `STARTTLS` among the keywords of an EHLO reply, whose first line is the greeting (RFC 5321 §4.1.1.1).
+/// Keywords have no case.
+fn keyword(ehlo: &Reply) -> Keyword {
+    let keywords = || {
+        ehlo.lines.iter().skip(1).map(|line| {
+            let line = without_code(line);
+            line.split(u8::is_ascii_whitespace).next().unwrap_or_default()
+        })
+    };
+    if keywords().any(|word| word.eq_ignore_ascii_case(b"STARTTLS")) {
+        return Keyword::Offered;
+    }
+    match keywords().find(|word| is_overwritten(word)) {
+        Some(word) => Keyword::Mangled(quote(word)),
+        None => Keyword::Absent,
+    }
+}
+
+/// `250-` or `250 `, where the line still has it.
+fn without_code(line: &[u8]) -> &[u8] {
+    match line {
+        [a, b, c, b' ' | b'-', rest @ ..] if [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => line,
+    }
+}
+
+/// As firewalls overwrite the keyword: as long as `STARTTLS`, and of X but for a letter or two.
+fn is_overwritten(word: &[u8]) -> bool {
+    word.len() == b"STARTTLS".len() && word.iter().filter(|byte| **byte != b'X').take(3).count() <= 2
+}
+
+fn words(reply: &Reply) -> String {
+    let lines = reply.lines.iter().map(|line| line.as_slice()).collect::<Vec<_>>();
+    quote(&lines.join(&b' '))
+}
+
+/// How an observation ended, for a person.
+pub(crate) fn end_words(ending: &Ending) -> String {
+    match ending {
+        Ending::Completed => "the session holds no such reply".to_owned(),
+        Ending::Stopped { stage, cause, detail } => {
+            with_detail(format!("{cause} at {stage}"), detail.as_deref())
+        }
+        Ending::Withheld { stage, cause, detail } => {
+            with_detail(format!("withheld at {stage}: {cause}"), detail.as_deref())
+        }
+    }
+}
+
+fn with_detail(words: String, detail: Option<&str>) -> String {
+    match detail {
+        Some(detail) => format!("{words} ({})", quote(detail.as_bytes())),
+        None => words,
+    }
+}
