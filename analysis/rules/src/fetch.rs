@@ -241,7 +241,7 @@ impl<'a> Judging<'_, 'a> {
             }
             Ending::Stopped { cause, .. } => {
                 let cause = match cause {
-                    Cause::Closed | Cause::Reset => "closed",
+                    Cause::Closed | Cause::Reset | Cause::TlsAlert | Cause::TlsError => "closed",
                     _ => "malformed",
                 };
                 self.violation(RuleId::StsFetchIncomplete, Some(cause), words)

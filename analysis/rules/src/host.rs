@@ -91,7 +91,9 @@ pub struct SessionTally {
 impl SessionTally {
     fn add(&mut self, session: &SessionAssessment) {
         match session.outcome {
-            SessionOutcome::Withheld | SessionOutcome::Offered => self.unknown += 1,
+            SessionOutcome::Withheld | SessionOutcome::Unreadable | SessionOutcome::Offered => {
+                self.unknown += 1;
+            }
             SessionOutcome::Unreachable => self.unreachable += 1,
             SessionOutcome::Refused(_) => self.refused += 1,
             SessionOutcome::Absent => self.absent += 1,
@@ -296,7 +298,10 @@ impl HostAssessment {
         let [absent, rejected, mangled, handshake] = STARTTLS;
         let before_tls = [absent, rejected, mangled];
         match session.outcome {
-            SessionOutcome::Withheld | SessionOutcome::Unreachable | SessionOutcome::Refused(_) => return,
+            SessionOutcome::Withheld
+            | SessionOutcome::Unreachable
+            | SessionOutcome::Unreadable
+            | SessionOutcome::Refused(_) => return,
             SessionOutcome::Absent => {
                 self.note(mangled, Outcome::Pass);
                 return self.violation(absent, None, detail);

@@ -1,6 +1,7 @@
 //! What one SMTP session showed.
 
 use mxray_evidence::{Cause, Ending, Micros, Reply, SmtpSessionRow, Stage};
+use mxray_protocol::smtp::ehlo_keywords;
 
 use crate::certificates::ChainAssessment;
 use crate::quote::quote;
@@ -32,6 +33,8 @@ pub enum SessionOutcome {
     Withheld,
     /// No connection, no greeting, or no answer to `EHLO`.
     Unreachable,
+    /// What answered is not SMTP, or more of it than is read.
+    Unreadable,
     /// The greeting, or `EHLO` and `HELO`, were answered by this 4xx or 5xx code.
     Refused(u16),
     /// `EHLO` (or only `HELO`) was answered, and `STARTTLS` is not offered.
@@ -130,6 +133,10 @@ fn outcome(row: &SmtpSessionRow) -> (SessionOutcome, Option<String>) {
         }
     }
     match keyword(ehlo) {
+        // The reply was cut, or breaks off: what is missing from it may have been there.
+        Keyword::Absent if is_cut(row, Stage::Ehlo) => {
+            (SessionOutcome::Unreadable, Some(end_words(&row.ending)))
+        }
         Keyword::Absent => (SessionOutcome::Absent, None),
         Keyword::Mangled(word) => (SessionOutcome::Mangled, Some(word)),
         Keyword::Offered => after_offer(row),
@@ -141,9 +148,17 @@ fn answered(row: &SmtpSessionRow, stage: Stage) -> Result<&Reply, (SessionOutcom
     if let Some(reply) = row.reply(stage).filter(|reply| reply.code.is_some()) {
         return Ok(reply);
     }
-    let outcome =
-        if row.ending.is_withheld() { SessionOutcome::Withheld } else { SessionOutcome::Unreachable };
+    let outcome = match &row.ending {
+        Ending::Withheld { .. } => SessionOutcome::Withheld,
+        Ending::Stopped { cause: Cause::Malformed | Cause::Oversize, .. } => SessionOutcome::Unreadable,
+        _ => SessionOutcome::Unreachable,
+    };
     Err((outcome, Some(end_words(&row.ending))))
+}
+
+/// Whether the session ended within the reply to a stage, rather than for what it says.
+fn is_cut(row: &SmtpSessionRow, stage: Stage) -> bool {
+    row.ending.stage() == Some(stage) && row.ending.cause() != Some(Cause::NotOffered)
 }
 
 /// The code, where it is none of success.
@@ -155,12 +170,15 @@ fn after_offer(row: &SmtpSessionRow) -> (SessionOutcome, Option<String>) {
     let reply = row.reply(Stage::Starttls);
     match reply.and_then(|reply| reply.code) {
         None => return (SessionOutcome::Offered, Some(end_words(&row.ending))),
+        Some(220) if row.ending.stage() == Some(Stage::Starttls) => {
+            return (SessionOutcome::Offered, Some(end_words(&row.ending)));
+        }
         Some(220) => {}
         Some(code) => return (SessionOutcome::Rejected(code), reply.map(words)),
     }
     let signature = row.tls.as_ref().and_then(|tls| tls.signature_valid);
     match &row.ending {
-        Ending::Stopped { stage: Stage::Handshake | Stage::Starttls, cause, detail } => {
+        Ending::Stopped { stage, cause, detail } if is_handshake(*stage, *cause) => {
             let alert = row.tls.as_ref().and_then(|tls| tls.alert.as_deref());
             match handshake_failure(*cause, alert, detail.as_deref()) {
                 Some(failure) => (
@@ -171,11 +189,21 @@ fn after_offer(row: &SmtpSessionRow) -> (SessionOutcome, Option<String>) {
             }
         }
         _ if signature == Some(false) => (SessionOutcome::HandshakeFailed(HandshakeFailure::Signature), None),
-        Ending::Withheld { stage: Stage::Handshake | Stage::Starttls, .. } => {
+        Ending::Withheld { stage: Stage::Handshake, .. } => {
             (SessionOutcome::Answered, Some(end_words(&row.ending)))
         }
         _ if row.tls.is_none() => (SessionOutcome::Answered, Some("no handshake was recorded".to_owned())),
         _ => (SessionOutcome::Encrypted, None),
+    }
+}
+
+/// Whether a stop belongs to the handshake. In TLS 1.3 a server's last word on it, such as that it wants a certificate
+/// of ours, can come after ours (RFC 8446 §4.6.2 and §6), at the first thing said inside.
+fn is_handshake(stage: Stage, cause: Cause) -> bool {
+    match stage {
+        Stage::Handshake => true,
+        Stage::EhloTls => matches!(cause, Cause::TlsAlert | Cause::TlsError),
+        _ => false,
     }
 }
 
@@ -208,29 +236,15 @@ enum Keyword {
     Absent,
 }
 
-/// Looks for `STARTTLS` among the keywords of an EHLO reply, whose first line is the greeting (RFC 5321 §4.1.1.1).
-/// Keywords have no case.
+/// Looks for `STARTTLS` among the keywords of an EHLO reply. Keywords have no case (RFC 5321 §2.4).
 fn keyword(ehlo: &Reply) -> Keyword {
-    let keywords = || {
-        ehlo.lines.iter().skip(1).map(|line| {
-            let line = without_code(line);
-            line.split(u8::is_ascii_whitespace).next().unwrap_or_default()
-        })
-    };
+    let keywords = || ehlo_keywords(ehlo.lines.iter().map(|line| line.as_slice()));
     if keywords().any(|word| word.eq_ignore_ascii_case(b"STARTTLS")) {
         return Keyword::Offered;
     }
     match keywords().find(|word| is_overwritten(word)) {
         Some(word) => Keyword::Mangled(quote(word)),
         None => Keyword::Absent,
-    }
-}
-
-/// `250-` or `250 `, where the line still has it.
-fn without_code(line: &[u8]) -> &[u8] {
-    match line {
-        [a, b, c, b' ' | b'-', rest @ ..] if [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => rest,
-        _ => line,
     }
 }
 
