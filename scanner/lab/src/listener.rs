@@ -18,10 +18,8 @@ pub(crate) const CONNECTIONS_MAX: usize = 8_192;
 /// A port of every address in 127.0.0.0/8, with one address where it refuses and one where it is silent.
 pub(crate) struct Port {
     everywhere: Socket,
-    /// Listens with a full queue: whoever connects waits in vain.
-    _silent: Socket,
-    /// Fills the queue.
-    _filling: Socket,
+    /// Listeners with a full queue, and what fills it: whoever connects waits in vain.
+    _silent: Vec<(Socket, Socket)>,
     /// Bound and not listening: whoever connects is refused. `None` on a machine without `::1`.
     refusing: Option<Socket>,
 }
@@ -46,15 +44,12 @@ impl Port {
         let everywhere = bound(Ipv4Addr::UNSPECIFIED.into(), port, true)?;
         everywhere.listen(BACKLOG)?;
         let port = local_port(&everywhere)?;
-        let silent = bound(SILENT.into(), port, true)?;
-        silent.listen(0)?;
-        let filling = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-        filling.connect(&SocketAddr::from((SILENT, port)).into())?;
+        let silent = SILENT.map(|address| silent(address, port)).into_iter().collect::<Result<_, _>>()?;
         let refusing = match bound(Ipv6Addr::from(REFUSING.octets()).into(), port, false) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             other => other.ok(),
         };
-        Ok(Self { everywhere, _silent: silent, _filling: filling, refusing })
+        Ok(Self { everywhere, _silent: silent, refusing })
     }
 
     pub(crate) fn number(&self) -> io::Result<u16> {
@@ -72,6 +67,15 @@ impl Port {
         socket.set_nonblocking(true)?;
         Ok(socket.into())
     }
+}
+
+/// A listener whose queue holds one connection, and that connection: the kernel drops every further one's SYN.
+fn silent(address: Ipv4Addr, port: u16) -> io::Result<(Socket, Socket)> {
+    let listening = bound(address.into(), port, true)?;
+    listening.listen(0)?;
+    let filling = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    filling.connect(&SocketAddr::from((address, port)).into())?;
+    Ok((listening, filling))
 }
 
 fn bound(address: IpAddr, port: u16, shared: bool) -> io::Result<Socket> {

@@ -2,14 +2,23 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::chance::Stream;
+use crate::chance::{Draw, Stream};
 use crate::defect::Defect;
 use crate::plan::{AddressPlan, PER_POLICY_OPERATOR, Slot};
 use crate::text;
 use crate::world::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt, World};
 
-/// Never answers a connection: its servers' queues are kept full.
-pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 255, 0, 1);
+/// Addresses that never answer a connection: their servers' queues are kept full. There are several, in as many
+/// /24s, so that a scanner with manners does not wait for them one by one.
+pub(crate) const SILENT: [Ipv4Addr; 16] = {
+    let mut addresses = [Ipv4Addr::LOCALHOST; 16];
+    let mut network = 0;
+    while network < addresses.len() {
+        addresses[network] = Ipv4Addr::new(127, 255, network as u8, 1);
+        network += 1;
+    }
+    addresses
+};
 /// Refuses connections: the servers' ports are taken there, and nobody listens.
 pub(crate) const REFUSING: Ipv6Addr = Ipv6Addr::LOCALHOST;
 
@@ -257,7 +266,9 @@ fn policy_host(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer
             return Answer::alias(format!("{name}._gone.sts{operator}.example"), Answer::nxdomain());
         }
         Some(Defect::PolicyHostRefused) => return refusing(kind),
-        Some(Defect::PolicyHostTimeout) => return silent(kind),
+        Some(Defect::PolicyHostTimeout) => {
+            return silent(world.draw(Stream::PolicyAddress, domain.index), kind);
+        }
         _ => {}
     }
     if let Some(operator) = domain.policy_operator {
@@ -287,7 +298,13 @@ fn host_addresses(
         Some(Defect::MxNxdomain | Defect::MxIpLiteral | Defect::MxLocalhost) => return Answer::nxdomain(),
         Some(Defect::MxNoData) => return Answer::nodata(),
         Some(Defect::MxUnreachable) if world.has_ipv6() => return refusing(kind),
-        Some(Defect::MxUnreachable) => return silent(kind),
+        Some(Defect::MxUnreachable) => {
+            let key = match host {
+                HostId::Own { domain, .. } => domain,
+                HostId::Operator { operator, .. } => u64::from(operator),
+            };
+            return silent(world.draw(Stream::PolicyAddress, key).next(1), kind);
+        }
         _ => {}
     }
     let end = planned(world, domain, host, kind);
@@ -326,8 +343,8 @@ fn refusing(kind: Kind) -> Answer {
     Answer::typed(kind, Kind::Aaaa, || vec![Data::Aaaa(REFUSING)])
 }
 
-fn silent(kind: Kind) -> Answer {
-    Answer::typed(kind, Kind::A, || vec![Data::A(SILENT)])
+fn silent(draw: Draw, kind: Kind) -> Answer {
+    Answer::typed(kind, Kind::A, || vec![Data::A(*draw.pick(&SILENT))])
 }
 
 /// Names of operators: `post<n>`, `sts<n>` and `dns<n>` under `example`.

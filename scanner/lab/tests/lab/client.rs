@@ -169,6 +169,7 @@ pub(crate) fn fetch(config: &Arc<ClientConfig>, address: SocketAddr, host: &str)
         Err(error) => return Fetch::Unconnected(error.kind()),
     };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let mut tls = StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), stream);
     let request = format!(
@@ -222,6 +223,7 @@ pub(crate) fn session(config: &Arc<ClientConfig>, address: SocketAddr, host: &st
         }
     };
     session.connected = true;
+    stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = BufReader::new(stream);
     session.banner = reply(&mut stream);

@@ -207,3 +207,13 @@ fn the_worlds_of_the_datasets_can_be_made() {
     let adopters = census.iter().filter(|(_, verdict)| verdict.record != "absent").count();
     assert!((350..650).contains(&adopters), "{adopters}");
 }
+
+#[test]
+fn without_ipv6_nothing_can_refuse_a_connection_so_none_is_said_to() {
+    let params = WorldParams::only("sts-host-unreachable", Some("refused")).unwrap();
+    let world = World::new(11, params, &Names::Invented(50)).unwrap().without_ipv6();
+    for index in 0..50 {
+        let causes: Vec<_> = world.truth(index).0.iter().map(|row| row.cause).collect();
+        assert_eq!(causes, [Some("timeout")]);
+    }
+}
