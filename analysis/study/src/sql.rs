@@ -1,0 +1,102 @@
+//! SQL over a run: the only place that knows DataFusion.
+//!
+//! The committed parts of every table of evidence, the tables of one classification, and the codebook as
+//! `rules` stand ready under their names. Nothing can be written by a query.
+
+mod answer;
+mod parts;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
+use mxray_evidence::{
+    CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, RunDir, SmtpSessionRow, Table,
+};
+
+use crate::StudyError;
+pub use answer::Answer;
+use parts::PartsTable;
+
+/// Answers `sql` over a run: its evidence, and the classification `id`, if there is one.
+///
+/// Must be awaited inside a tokio runtime. Rows come as they are made: an answer may be larger than memory.
+pub async fn query(run: &RunDir, id: Option<&str>, sql: &str) -> Result<Answer, StudyError> {
+    Session::open(run, id)?.ask(sql).await
+}
+
+/// The tables of a run, under their names.
+pub(crate) struct Session {
+    context: SessionContext,
+}
+
+impl Session {
+    pub(crate) fn open(run: &RunDir, id: Option<&str>) -> Result<Self, StudyError> {
+        let config = SessionConfig::new().with_information_schema(true);
+        let session = Self { context: SessionContext::new_with_config(config) };
+        session.evidence::<DomainRow>(run)?;
+        session.evidence::<PolicyRow>(run)?;
+        session.evidence::<MailHostRow>(run)?;
+        session.evidence::<SmtpSessionRow>(run)?;
+        session.evidence::<CertificateRow>(run)?;
+        session.evidence::<RejectRow>(run)?;
+        session.derived::<FindingRow>(run, id)?;
+        session.derived::<VerdictRow>(run, id)?;
+        session.derived::<HostRow>(run, id)?;
+        session.derived::<TallyRow>(run, id)?;
+        session.codebook()?;
+        Ok(session)
+    }
+
+    /// Plans and starts a query.
+    pub(crate) async fn ask(&self, sql: &str) -> Result<Answer, StudyError> {
+        let read_only =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = self.context.sql_with_options(sql, read_only).await?;
+        Ok(Answer::new(frame.execute_stream().await?))
+    }
+
+    fn evidence<T: Table>(&self, run: &RunDir) -> Result<(), StudyError> {
+        let parts = run.parts::<T>().map_err(StudyError::file("reading the journal of", run.root()))?;
+        self.register::<T>(parts)
+    }
+
+    fn derived<T: Table>(&self, run: &RunDir, id: Option<&str>) -> Result<(), StudyError> {
+        let path = id.map(|id| run.derived_path::<T>(id));
+        self.register::<T>(path.into_iter().filter(|path| path.exists()).collect())
+    }
+
+    fn register<T: Table>(&self, parts: Vec<PathBuf>) -> Result<(), StudyError> {
+        let threads = self.context.copied_config().target_partitions();
+        self.context.register_table(T::NAME, Arc::new(PartsTable::new(T::schema(), parts, threads)))?;
+        Ok(())
+    }
+
+    /// The rules as a table: `place` is their order in the codebook.
+    fn codebook(&self) -> Result<(), StudyError> {
+        let rules = mxray_rules::rules();
+        let text = |of: fn(&mxray_rules::Rule) -> Option<&'static str>| -> ArrayRef {
+            Arc::new(rules.iter().map(of).collect::<StringArray>())
+        };
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("place", Arc::new(UInt32Array::from_iter_values(0..rules.len() as u32)) as ArrayRef, false),
+            ("rule", text(|rule| Some(rule.name)), false),
+            ("summary", text(|rule| Some(rule.summary)), false),
+            ("section", text(|rule| Some(rule.section)), false),
+            ("effect", text(|rule| Some(rule.effect.as_str())), false),
+            ("report_type", text(|rule| rule.report_type), true),
+            ("advice", text(|rule| Some(rule.advice)), false),
+        ])
+        .map_err(|error| StudyError::Sql(error.to_string()))?;
+        self.context.register_batch("rules", batch)?;
+        Ok(())
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for StudyError {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        Self::Sql(error.strip_backtrace())
+    }
+}

@@ -1,0 +1,7 @@
+//! Studies of small runs that are made for the purpose.
+
+mod classify;
+mod compare;
+mod grid;
+mod run;
+mod sql;
