@@ -53,7 +53,7 @@ impl Admission {
         if !orphans.is_empty() {
             let chunk = cutter.lasting_chunk().await;
             for host in orphans {
-                self.pipeline.begin_host(host, &chunk);
+                self.pipeline.begin_host(host, &chunk).await;
             }
         }
         let closing = loop {
@@ -108,11 +108,9 @@ impl Admission {
         domain_places: &Arc<Semaphore>,
     ) -> Option<OwnedSemaphorePermit> {
         let load = Arc::clone(&cutter.load);
-        while !load.has_room(self.concurrency) {
-            if load.is_heavy() {
-                // Only a chunk that is closed can be written and let go.
-                cutter.cut();
-            }
+        while load.is_heavy() {
+            // Only a chunk that is closed can be written and let go.
+            cutter.cut();
             load.eased().await;
         }
         cutter.chunk().await;
@@ -139,7 +137,6 @@ impl Admission {
             (Fate::Scan(_), None) => unreachable!("place_for gives every line to be scanned a place"),
         }
         cutter.count(number, digest);
-        self.pipeline.reap();
     }
 }
 

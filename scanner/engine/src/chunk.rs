@@ -13,7 +13,7 @@ use mxray_evidence::{DomainRow, MailHostRow, Micros, PolicyRow, RejectRow, SmtpS
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::certificate;
-use crate::load::{Load, Pending};
+use crate::load::{Held, Load};
 
 /// What a chunk's work has found so far.
 #[derive(Default)]
@@ -69,7 +69,6 @@ pub(crate) struct WholeChunk {
 pub(crate) struct Chunk {
     number: u32,
     state: Mutex<State>,
-    load: Arc<Load>,
     deliveries: Sender<Delivery>,
 }
 
@@ -90,16 +89,16 @@ impl Chunk {
         load: &Arc<Load>,
         deliveries: Sender<Delivery>,
     ) -> Arc<Self> {
-        let held = Held { bytes: 0, load: Arc::clone(load) };
+        let held = Held::new(load);
         let state =
             State { rows: Rows::default(), work_begun: 0, work_done: 0, end: None, held, place: Some(place) };
-        Arc::new(Self { number, state: Mutex::new(state), load: Arc::clone(load), deliveries })
+        Arc::new(Self { number, state: Mutex::new(state), deliveries })
     }
 
     /// Begins a piece of work.
     pub(crate) fn begin(self: &Arc<Self>) -> Work {
         self.state().work_begun += 1;
-        Work { chunk: Arc::clone(self), pending: self.load.begin() }
+        Work(Arc::clone(self))
     }
 
     /// Puts a rejected line in.
@@ -147,26 +146,20 @@ impl Drop for Chunk {
 
 /// A piece of work for a chunk.
 #[must_use = "work that is dropped undone breaks its chunk"]
-pub(crate) struct Work {
-    chunk: Arc<Chunk>,
-    pending: Pending,
-}
+pub(crate) struct Work(Arc<Chunk>);
 
 impl Work {
     /// Puts in what was found; the piece is done.
     pub(crate) fn done(self, found: Found) {
-        let Self { chunk, pending } = self;
-        let mut state = chunk.state();
+        let mut state = self.0.state();
         let bytes = state.rows.put(found);
         state.held.add(bytes);
         state.work_done += 1;
-        drop(state);
-        drop(pending);
     }
 
     /// The chunk, to begin more work for it.
     pub(crate) fn chunk(&self) -> &Arc<Chunk> {
-        &self.chunk
+        &self.0
     }
 }
 
@@ -223,26 +216,3 @@ impl Rows {
 
 /// What a record of a name takes, about.
 const RECORD_BYTES: usize = 96;
-
-/// A share of what is held in memory.
-struct Held {
-    bytes: u64,
-    load: Arc<Load>,
-}
-
-impl Held {
-    fn add(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        self.load.hold(bytes);
-    }
-
-    fn take(&mut self) -> Self {
-        Self { bytes: std::mem::take(&mut self.bytes), load: Arc::clone(&self.load) }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.load.release(self.bytes);
-    }
-}

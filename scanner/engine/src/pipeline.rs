@@ -2,7 +2,9 @@
 //!
 //! A domain's row names its MX hosts and does not wait for them. Domains and mail hosts have their own places, and
 //! connections theirs, which the [`Pacer`](crate::Pacer) gives: a slow policy host never holds one that a domain
-//! could use.
+//! could use. What waits for its turn waits in a queue of its kind. When that is full, whoever would add to it waits,
+//! and in the end no more lines are let in: a domain waits for hosts and policies, a host for sessions, and these
+//! for nobody, so that the line always moves.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -30,6 +32,13 @@ pub const HOSTS_A_DOMAIN_MAX: usize = 32;
 /// Addresses of one MX host that are probed, IPv4 first.
 pub const ADDRESSES_A_HOST_MAX: usize = 16;
 
+/// Policy fetches under way or waiting for their turn. Each may bring 64 KiB: 128 MiB at the worst.
+const POLICIES_QUEUED_MAX: usize = 2_048;
+/// Mail hosts under way or waiting for their turn.
+const HOSTS_QUEUED_MAX: usize = 4_096;
+/// Sessions under way or waiting for their turn.
+const SESSIONS_QUEUED_MAX: usize = 4_096;
+
 /// The work of a scan, and who does it.
 pub(crate) struct Pipeline {
     net: Net,
@@ -38,6 +47,9 @@ pub(crate) struct Pipeline {
     /// MX hosts that somebody probes already.
     hosts: Mutex<Once>,
     host_places: Semaphore,
+    policy_queue: Arc<Semaphore>,
+    host_queue: Arc<Semaphore>,
+    session_queue: Arc<Semaphore>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -50,6 +62,9 @@ impl Pipeline {
             progress,
             hosts: Mutex::new(hosts),
             host_places: Semaphore::new(config.concurrency),
+            policy_queue: Arc::new(Semaphore::new(POLICIES_QUEUED_MAX)),
+            host_queue: Arc::new(Semaphore::new(HOSTS_QUEUED_MAX)),
+            session_queue: Arc::new(Semaphore::new(SESSIONS_QUEUED_MAX)),
             tasks: Mutex::default(),
         }
     }
@@ -71,17 +86,15 @@ impl Pipeline {
         self.spawn(async move { this.measure_domain(target, work, place).await });
     }
 
-    /// Begins an MX host that is claimed already.
-    pub(crate) fn begin_host(self: &Arc<Self>, host: String, chunk: &Arc<Chunk>) {
+    /// Begins an MX host that is claimed already, once there is room for it.
+    pub(crate) async fn begin_host(self: &Arc<Self>, host: String, chunk: &Arc<Chunk>) {
+        let queued = room_in(&self.host_queue).await;
         self.progress.mail_hosts.start();
         let (this, work) = (Arc::clone(self), chunk.begin());
-        self.spawn(async move { this.measure_host(host, work).await });
-    }
-
-    /// Forgets tasks that have ended.
-    pub(crate) fn reap(&self) {
-        let mut tasks = self.tasks();
-        while tasks.try_join_next().is_some() {}
+        self.spawn(async move {
+            this.measure_host(host, work).await;
+            drop(queued);
+        });
     }
 
     /// Cancels every task; their chunks are broken and will not be written.
@@ -99,28 +112,30 @@ impl Pipeline {
             self.counted(resolver.txt(&sts_name)),
             self.counted(resolver.txt(&tlsrpt_name)),
         );
-        drop(place);
         let Target { domain, source, line, rank, columns } = target;
         let row = DomainRow { domain, source, line, rank, columns, mx, ns, sts_txt, tlsrpt_txt };
         if self.stages.policy && !row.sts_txt.records.is_empty() {
-            self.begin_policy(row.domain.clone(), work.chunk());
+            self.begin_policy(row.domain.clone(), work.chunk()).await;
         }
         for host in probed_hosts(&row) {
             if self.hosts().claim(host.as_bytes()) {
-                self.begin_host(host, work.chunk());
+                self.begin_host(host, work.chunk()).await;
             }
         }
+        drop(place);
         self.progress.domains.end(row.mx.is_measured());
         work.done(Found::Domain(Box::new(row)));
     }
 
-    fn begin_policy(self: &Arc<Self>, domain: String, chunk: &Arc<Chunk>) {
+    async fn begin_policy(self: &Arc<Self>, domain: String, chunk: &Arc<Chunk>) {
+        let queued = room_in(&self.policy_queue).await;
         self.progress.policies.start();
         let (this, work) = (Arc::clone(self), chunk.begin());
         self.spawn(async move {
             let fetched = fetch_policy(&this.net, &domain).await;
             this.progress.policies.end(fetched.row.ending.is_completed());
             work.done(Found::Policy(Box::new(fetched.row), fetched.certificates));
+            drop(queued);
         });
     }
 
@@ -143,14 +158,14 @@ impl Pipeline {
                     ..ADDRESSES_A_HOST_MAX => None,
                     _ => Some(OwnCause::Limit),
                 };
-                self.begin_session(row.host.clone(), address, withheld, work.chunk());
+                self.begin_session(row.host.clone(), address, withheld, work.chunk()).await;
             }
         }
         self.progress.mail_hosts.end(row.a.is_measured() || row.aaaa.is_measured());
         work.done(Found::MailHost(Box::new(row)));
     }
 
-    fn begin_session(
+    async fn begin_session(
         self: &Arc<Self>,
         host: String,
         address: IpAddr,
@@ -165,10 +180,12 @@ impl Pipeline {
             work.done(Found::Session(Box::new(row), Vec::new()));
             return;
         }
+        let queued = room_in(&self.session_queue).await;
         self.spawn(async move {
             let session = probe(&this.net, &host, address).await;
             this.progress.sessions.end(session.row.ending.is_completed());
             work.done(Found::Session(Box::new(session.row), session.certificates));
+            drop(queued);
         });
     }
 
@@ -180,8 +197,11 @@ impl Pipeline {
         lookup
     }
 
+    /// Begins a task, and forgets those that have ended.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks().spawn(task);
+        let mut tasks = self.tasks();
+        tasks.spawn(task);
+        while tasks.try_join_next().is_some() {}
     }
 
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
@@ -191,6 +211,10 @@ impl Pipeline {
     fn hosts(&self) -> MutexGuard<'_, Once> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn room_in(queue: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(queue).acquire_owned().await.expect("the semaphore is never closed")
 }
 
 /// The MX hosts of a domain that are probed: those of its MX set that an address can be asked for, most preferred

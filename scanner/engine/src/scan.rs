@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
-use mxray_evidence::{Cause, Counts, HowEnded, LookupStatus, Manifest};
+use mxray_evidence::{Cause, Counts, HowEnded, Manifest};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::address::AddressGate;
 use crate::admission::{Admission, Closing, Cutter};
@@ -73,15 +74,19 @@ pub async fn scan(
     if config.resolvers.is_empty() {
         config.resolvers = system_resolvers()?;
     }
-    ask_resolvers(&config, &events).await?;
+    tokio::select! {
+        biased;
+        () = stop.draining() => return Err(ScanError::StoppedEarly),
+        asked = ask_resolvers(&config, &events) => asked?,
+    }
     let net = open_net(&config, opt_out.clone())?;
     let Opened { mut run, mark, domains, hosts, orphans } = open_folder(&config).await?;
     let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
         biased;
-        () = stop.draining() => return Err(ScanError::StoppedEarly),
         ready = lines.recv() => ready,
+        () = stop.draining() => return Err(ScanError::StoppedEarly),
     };
     if let Some(Err(error)) = ready {
         return Err(error.into());
@@ -204,12 +209,18 @@ async fn open_folder(config: &ScanConfig) -> Result<Opened, ScanError> {
     off_the_runtime(move || folder::open(&config)).await?
 }
 
-/// Runs what reads or writes files where it may take its time.
+/// Runs what reads or writes files in a thread of its own, which nobody waits for if the scan is stopped: standard
+/// input may never say another word.
 async fn off_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ScanError> {
-    let work = tokio::task::spawn_blocking(work);
-    work.await.map_err(|error| ScanError::Internal(format!("a thread was lost: {error}")))
+    let (sender, receiver) = oneshot::channel();
+    let run = move || {
+        // Nobody waits any more when the scan was stopped.
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new().name("files".into()).spawn(run).map_err(ScanError::Sockets)?;
+    receiver.await.map_err(|_| ScanError::Internal("a thread that reads files is gone".into()))
 }
 
 fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
@@ -234,15 +245,21 @@ fn dns_settings(config: &ScanConfig, resolvers: Vec<SocketAddr>) -> DnsSettings 
 /// Asks each resolver for the root's name servers. Any answer will do; when none answers, a scan would fill a run
 /// with nothing.
 async fn ask_resolvers(config: &ScanConfig, events: &EventSink) -> Result<(), ScanError> {
-    let mut silent = Vec::new();
+    let mut asking = JoinSet::new();
     for &address in &config.resolvers {
         let resolver = Resolver::new(dns_settings(config, vec![address])).map_err(ScanError::Sockets)?;
-        let lookup = resolver.ns(".").await;
-        if lookup.status() == LookupStatus::Unanswered && lookup.rcode.is_none() {
+        asking.spawn(async move { (address, resolver.ns(".").await) });
+    }
+    let mut silent = Vec::new();
+    while let Some(asked) = asking.join_next().await {
+        let (address, lookup) =
+            asked.map_err(|error| ScanError::Internal(format!("a task was lost: {error}")))?;
+        if lookup.rcode.is_none() {
             let why = lookup.ending.cause().map_or("not asked", Cause::as_str);
             silent.push(format!("{address}: {why} after {} queries", lookup.queries));
         }
     }
+    silent.sort();
     if silent.len() == config.resolvers.len() {
         return Err(ScanError::ResolverSilent { answers: silent });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,25 +53,14 @@ impl Bench {
         Input::Path(path)
     }
 
-    /// How to scan the lab: its ports, and deadlines that suit a loopback.
+    /// Where the lab listens.
+    pub(crate) fn doors(&self) -> Doors {
+        Doors { dns: self.lab.dns_addr(), https: self.lab.https_port(), smtp: self.lab.smtp_port() }
+    }
+
+    /// How to scan the lab.
     pub(crate) fn config(&self, input: Input, run: &str) -> ScanConfig {
-        ScanConfig {
-            resolvers: vec![self.lab.dns_addr()],
-            https_port: self.lab.https_port(),
-            smtp_port: self.lab.smtp_port(),
-            policy_timeout: Duration::from_secs(3),
-            smtp_timeout: Duration::from_secs(3),
-            allow_nets: vec!["127.0.0.0/8".parse().expect("a net"), "::1/128".parse().expect("a net")],
-            pacing: PacingLimits {
-                connections_max: 512,
-                address_connections_max: 16,
-                address_rate: None,
-                prefix_connections_max: 256,
-                prefix_rate: None,
-                domain_rate: None,
-            },
-            ..ScanConfig::new(vec![input], self.out(run), "scan.example.net", "https://example.net/scan")
-        }
+        self.doors().config(input, &self.out(run))
     }
 
     /// Scans without disturbance.
@@ -106,6 +96,36 @@ impl Bench {
         let reader = SerializedFileReader::new(file).expect("a Parquet file");
         let rows = reader.get_row_iter(None).expect("rows");
         rows.map(|row| map(&row.expect("a row"))).collect()
+    }
+}
+
+/// Where a lab listens.
+pub(crate) struct Doors {
+    pub(crate) dns: SocketAddr,
+    pub(crate) https: u16,
+    pub(crate) smtp: u16,
+}
+
+impl Doors {
+    /// How to scan a lab: its ports, and deadlines that suit a loopback.
+    pub(crate) fn config(&self, input: Input, out: &Path) -> ScanConfig {
+        ScanConfig {
+            resolvers: vec![self.dns],
+            https_port: self.https,
+            smtp_port: self.smtp,
+            policy_timeout: Duration::from_secs(3),
+            smtp_timeout: Duration::from_secs(3),
+            allow_nets: vec!["127.0.0.0/8".parse().expect("a net"), "::1/128".parse().expect("a net")],
+            pacing: PacingLimits {
+                connections_max: 512,
+                address_connections_max: 16,
+                address_rate: None,
+                prefix_connections_max: 256,
+                prefix_rate: None,
+                domain_rate: None,
+            },
+            ..ScanConfig::new(vec![input], out, "scan.example.net", "https://example.net/scan")
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,7 +21,7 @@ use mxray_evidence::{
 use mxray_lab::WorldParams;
 use parquet::record::RowAccessor;
 
-use crate::bench::{Bench, evidence, recorder, rows, runtime};
+use crate::bench::{Bench, Doors, evidence, recorder, rows, runtime};
 
 /// A world in which everything that the lab knows goes wrong somewhere.
 fn demo(domains: u64) -> Bench {
@@ -142,6 +145,69 @@ fn a_run_that_was_killed_again_and_again_comes_to_the_same_rows() {
     assert_eq!(evidence(&bench.out("disturbed")), evidence(&bench.out("undisturbed")));
     let manifest = RunDir::new(bench.out("disturbed")).read_manifest().expect("a manifest");
     assert_eq!((manifest.resumed, manifest.counts.lines), (aborts, 200));
+}
+
+/// What the child of the next test is told, as words: the DNS server's address, two ports, the list, the run.
+const CHILD: &str = "MXRAY_TEST_CHILD";
+
+#[test]
+#[ignore = "the child of `a_process_that_is_killed_loses_no_line_and_doubles_none`, which calls it by name"]
+fn child() {
+    let words = std::env::var(CHILD).expect("words of the parent's");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let doors = Doors {
+        dns: words[0].parse().expect("an address"),
+        https: words[1].parse().expect("a port"),
+        smtp: words[2].parse().expect("a port"),
+    };
+    let out = Path::new(words[4]);
+    let resume = out.join("run.json").exists();
+    let config = ScanConfig { resume, chunk_lines: 5, ..doors.config(Input::named(words[3]), out) };
+    let events = EventSink::new(|event| {
+        if matches!(event, Event::ChunkCommitted { .. }) {
+            println!("\ncommitted");
+        }
+    });
+    let scanning = scan(config, Arc::new(Progress::default()), events, Stop::new());
+    runtime().block_on(scanning).expect("a scan");
+}
+
+#[test]
+fn a_process_that_is_killed_loses_no_line_and_doubles_none() {
+    let bench = demo(150);
+    bench.scan(bench.config(bench.names(), "undisturbed")).expect("a scan");
+    let (doors, run) = (bench.doors(), bench.out("killed"));
+    let words = format!(
+        "{} {} {} {} {}",
+        doors.dns,
+        doors.https,
+        doors.smtp,
+        bench.lab.names_path().display(),
+        run.display()
+    );
+    let mut killed = 0;
+    for lives in [1, 4, 2, 7, 3, usize::MAX] {
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "run::child", "--ignored", "--nocapture"])
+            .env(CHILD, &words)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let said = BufReader::new(child.stdout.take().expect("its words")).lines();
+        let mut commits = said.map(|line| line.expect("text")).filter(|line| line == "committed");
+        if commits.by_ref().nth(lives - 1).is_some() {
+            child.kill().expect("SIGKILL");
+            killed += 1;
+        }
+        // What it says after its last life is read, or it would wait for a reader.
+        commits.for_each(drop);
+        let status = child.wait().expect("an end");
+        assert!(status.success() || status.signal() == Some(9), "{status}");
+    }
+    assert!(killed >= 3, "{killed}");
+    let manifest = RunDir::new(&run).read_manifest().expect("a manifest");
+    assert_eq!((manifest.how_ended, manifest.counts.lines), (HowEnded::Completed, 150));
+    assert_eq!(evidence(&run), evidence(&bench.out("undisturbed")));
 }
 
 #[test]
