@@ -19,7 +19,7 @@ use crate::https::{ALERT_HANDSHAKE_FAILURE, close_after};
 use crate::ledger::{Ledger, Seen, SmtpSeen};
 use crate::listener::{Stop, stopped};
 use crate::plan::Slot;
-use crate::world::{HOST_LABELS, HostId, Hosting, Mail, World};
+use crate::world::{HOST_LABELS, HostId, World};
 
 /// A session lasts so long at most (RFC 5321 §4.5.3.2 lets a client wait five minutes for most replies).
 const SESSION_MAX: Duration = Duration::from_mins(5);
@@ -91,13 +91,11 @@ impl MxHosts {
             Slot::Own { domain: index, second } => {
                 let domain = world.domain(index);
                 let slot = Slot::Own { domain: index, second };
-                let host = world
-                    .mx_hosts(&domain)
-                    .into_iter()
-                    .map(|(_, host)| host)
-                    .find(|host| world.host_slots(Some(&domain), *host).contains(&slot))?;
-                let own = matches!(domain.hosting, Hosting::Own { .. }) || domain.mail == Mail::Implicit;
-                own.then(|| Host {
+                let host = world.mx_hosts(&domain).into_iter().map(|(_, host)| host).find(|host| {
+                    matches!(host, HostId::Own { .. })
+                        && world.host_slots(Some(&domain), *host).contains(&slot)
+                })?;
+                Some(Host {
                     name: world.mx_name(&domain, &world.name(index), host),
                     defect: world.host_defect(&domain, host),
                     second_address: second,

@@ -162,6 +162,7 @@ fn sound(world: &World, domain: &Domain, name: &str, hosts: &[String]) -> Vec<St
         Hosting::Own { deep: false, .. } => name.to_owned(),
         Hosting::Own { deep: true, .. } => format!("in.{name}"),
         Hosting::Operator(operator) => format!("in.post{operator}.example"),
+        Hosting::Mixed(_) => return hosts.to_vec(),
     };
     vec![format!("*.{parent}")]
 }

@@ -97,10 +97,6 @@ fn plant_domain(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect
 
 fn plant_policy(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect)) {
     let host = format!("mta-sts.{name}");
-    if domain.record == Record::Wildcard {
-        // A TXT is found, so the policy is looked for; the wildcard has no address.
-        plant(&host, Defect::PolicyHostNoData);
-    }
     if !domain.has_txt() || !domain.has_policy_host() {
         return;
     }
@@ -229,8 +225,9 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
     };
     let sound_fetch = domain.fetch.is_none_or(Defect::is_lint);
     let policy = match () {
-        () if !domain.has_txt() => "none",
-        () if !domain.has_policy_host() || !sound_fetch => "unfetched",
+        // A TXT that has nothing to do with MTA-STS announces no policy.
+        () if !domain.has_txt() || !domain.has_policy_host() => "none",
+        () if !sound_fetch => "unfetched",
         () if domain.text_is_valid() => "valid",
         () => "invalid",
     };

@@ -76,6 +76,8 @@ pub(crate) enum Hosting {
     Own { hosts: u8, deep: bool },
     /// An operator.
     Operator(u32),
+    /// The domain has the first host, and an operator the second.
+    Mixed(u32),
 }
 
 /// What stands at `_mta-sts`.
@@ -235,6 +237,14 @@ impl World {
         if domain.text_is_valid() && domain.mode != Mode::None && mail == Mail::Hosts {
             domain.matching = self.afflict(Axis::Match, Stream::Match, index);
         }
+        if domain.matching == Some(Defect::MismatchSomeDomain) {
+            // Every pattern is to be under another domain than the host it misses: the hosts lie in two.
+            match self.mixed(index) {
+                Some(mixed) => hosting = mixed,
+                None => domain.matching = None,
+            }
+            domain.hosting = hosting;
+        }
         if let Hosting::Own { hosts, deep } = &mut hosting {
             if domain.matching.is_some_and(Defect::is_mismatch_some) {
                 *hosts = 2;
@@ -273,6 +283,10 @@ impl World {
                     })
                     .collect()
             }
+            (Mail::Hosts, Hosting::Mixed(operator)) => vec![
+                (10, HostId::Own { domain: domain.index, number: 0 }),
+                (20, HostId::Operator { operator, number: 0 }),
+            ],
             (Mail::Missing | Mail::Unanswered | Mail::Null, _) => Vec::new(),
         }
     }
@@ -305,10 +319,12 @@ impl World {
             HostId::Operator { operator, number } => self.operator_defect(operator, number),
             HostId::Own { domain: index, number } => {
                 let defect = self.own_defect(index, number)?;
-                let alone = matches!(domain.hosting, Hosting::Own { hosts: 1, .. });
+                let alone = matches!(domain.hosting, Hosting::Own { hosts: 1, .. } | Hosting::Mixed(_));
+                let mixed = matches!(domain.hosting, Hosting::Mixed(_));
                 let implicit = domain.mail == Mail::Implicit;
                 let possible = match defect {
                     Defect::MxCertVaries => alone && !implicit,
+                    Defect::MxIpLiteral | Defect::MxLocalhost if mixed => false,
                     _ if implicit => !defect.is_unresolvable() && defect != Defect::MxCname,
                     _ => true,
                 };
@@ -367,6 +383,12 @@ impl World {
         }
     }
 
+    /// An operator beside a host of the domain's own, if it can have one.
+    fn mixed(&self, index: u64) -> Option<Hosting> {
+        let operator = self.mail_operators.pick(self.draw(Stream::Operator, index));
+        index.is_multiple_of(self.plan.stride()).then_some(Hosting::Mixed(operator))
+    }
+
     fn record(&self, index: u64, hosting: Hosting) -> Record {
         // An MX of no name cannot stand in a policy: such a domain has none, or two things were wrong at once.
         if let Hosting::Own { .. } = hosting {
@@ -420,9 +442,11 @@ impl World {
             Some(Defect::ModeTesting) => Mode::Testing,
             _ => Mode::Enforce,
         };
-        domain.age = self.afflict(Axis::Age, Stream::Age, index);
+        domain.age = self.afflict(Axis::Age, Stream::Age, index).filter(|_| domain.mode != Mode::None);
         let draw = self.draw(Stream::Age, index).next(1);
         let ages: &[u64] = match domain.age {
+            // Who takes a policy back is advised to make its lifetime short (RFC 8461 §8.3).
+            None if domain.mode == Mode::None => &[86_400, 604_800, 2_592_000],
             Some(Defect::AgeUnderADay) => &[0, 300, 3_600, 86_399],
             Some(_) => &[86_400, 604_800, 1_209_599],
             None => &[1_209_600, 2_592_000, 10_368_000, 31_557_600],

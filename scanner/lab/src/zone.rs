@@ -211,6 +211,10 @@ fn below(world: &World, domain: &Domain, name: &str, place: Place, kind: Kind) -
                 let host = HostId::Own { domain: domain.index, number };
                 host_addresses(world, Some(domain), host, Some(name), kind)
             }
+            (Mail::Hosts, Hosting::Mixed(_)) if number == 0 && !deep => {
+                let host = HostId::Own { domain: domain.index, number };
+                host_addresses(world, Some(domain), host, Some(name), kind)
+            }
             _ => Answer::nxdomain(),
         },
         Place::DeepParent => match domain.hosting {
@@ -219,6 +223,9 @@ fn below(world: &World, domain: &Domain, name: &str, place: Place, kind: Kind) -
         },
         Place::AliasTarget { number } => match (domain.mail, domain.hosting) {
             (Mail::Hosts, Hosting::Own { hosts, .. }) if number < hosts => {
+                alias_target(world, Some(domain), HostId::Own { domain: domain.index, number }, kind)
+            }
+            (Mail::Hosts, Hosting::Mixed(_)) if number == 0 => {
                 alias_target(world, Some(domain), HostId::Own { domain: domain.index, number }, kind)
             }
             _ => Answer::nxdomain(),
