@@ -73,6 +73,7 @@ pub(crate) fn open(config: &ScanConfig) -> Result<Opened, ScanError> {
         return resume(config, dir, lock);
     }
     fs::create_dir_all(dir.root()).map_err(|e| ScanError::folder("making", dir.root(), e))?;
+    sync_parent(dir.root());
     let lock = lock(dir.root())?;
     // Another may have begun here between the first look and the lock.
     refuse_if_occupied(&dir)?;
@@ -205,16 +206,18 @@ fn check_parts(dir: &RunDir, journal: &Journal) -> Result<(), ScanError> {
     Ok(())
 }
 
-/// The configuration of a resumption stands beside the first one, if it differs.
+/// The configuration and version of a resumption stand beside the first ones, if they differ.
 fn note_changes(config: &ScanConfig, manifest: &mut Manifest) {
     manifest.resumed += 1;
     manifest.how_ended = HowEnded::Running;
     manifest.ended = None;
     let Ok(mut now) = serde_json::to_value(config) else { return };
+    let same_version = manifest.mxray_version == env!("CARGO_PKG_VERSION");
     let Some(began) = manifest.config.as_object_mut() else { return };
     let resumptions = began.remove("resumptions");
-    if now != serde_json::Value::Object(began.clone()) {
+    if !same_version || now != serde_json::Value::Object(began.clone()) {
         now["at"] = clock::now().into();
+        now["mxray_version"] = env!("CARGO_PKG_VERSION").into();
         let mut resumptions = match resumptions {
             Some(serde_json::Value::Array(list)) => list,
             _ => Vec::new(),
@@ -252,6 +255,13 @@ fn refuse_if_occupied(dir: &RunDir) -> Result<(), ScanError> {
         return Err(ScanError::OutNotEmpty { path: dir.root().to_owned(), resumable: manifest.exists() });
     }
     Ok(())
+}
+
+/// Puts the folder's own entry on the disk. Some file systems have no such thing, and it is only the last of
+/// safeguards: a run whose folder is lost in a power cut has lost nothing that it had promised elsewhere.
+fn sync_parent(root: &Path) {
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _ = File::open(parent).and_then(|folder| folder.sync_all());
 }
 
 /// What stands in a folder; nothing if it is not there.

@@ -53,6 +53,16 @@ impl Input {
     pub fn named(argument: &str) -> Self {
         if argument == "-" { Self::Stdin } else { Self::Path(argument.into()) }
     }
+
+    /// Bytes of a file; `None` for what has no length, and can be read only once.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Path(path) => {
+                std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len())
+            }
+            Self::Stdin => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Input {
@@ -183,11 +193,17 @@ pub(crate) struct Mark {
 
 /// The inputs of a scan, looked at and found readable.
 pub(crate) struct Source {
-    inputs: Vec<Input>,
-    progress: Arc<Progress>,
-    /// Standard input, looked into: it cannot be opened twice.
-    stdin: Option<InputReader>,
+    inputs: Vec<FoundInput>,
     column: Option<String>,
+    progress: Arc<Progress>,
+}
+
+/// An input that was looked into.
+struct FoundInput {
+    input: Input,
+    /// Where looking was the only reading: standard input and pipes cannot be opened twice. Files are opened again
+    /// when it is their turn, so that there may be more of them than descriptors.
+    kept: Option<InputReader>,
 }
 
 impl Source {
@@ -197,25 +213,22 @@ impl Source {
         column: Option<&str>,
         progress: Arc<Progress>,
     ) -> Result<Self, SourceError> {
-        let mut stdin = None;
+        check_names(inputs)?;
+        let mut found = Vec::new();
         let mut bytes_total = Some(0);
         for input in inputs {
-            match input {
-                Input::Stdin if stdin.is_some() => return Err(SourceError::StdinTwice),
-                Input::Stdin => {
-                    let counter = Arc::clone(&progress.input_bytes);
-                    stdin = Some(InputReader::open(input, column, counter)?);
-                    bytes_total = None;
-                }
-                Input::Path(path) => {
-                    InputReader::open(input, column, Arc::default())?;
-                    let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-                    bytes_total = bytes_total.map(|total: u64| total + length);
-                }
-            }
+            let length = input.length();
+            bytes_total = bytes_total.zip(length).map(|(total, length): (u64, u64)| total + length);
+            let kept = if length.is_some() {
+                InputReader::open(input, column, Arc::default())?;
+                None
+            } else {
+                Some(InputReader::open(input, column, Arc::clone(&progress.input_bytes))?)
+            };
+            found.push(FoundInput { input: input.clone(), kept });
         }
         progress.input_bytes_total.store(bytes_total.unwrap_or(0), Ordering::Relaxed);
-        Ok(Self { inputs: inputs.to_vec(), progress, stdin, column: column.map(str::to_owned) })
+        Ok(Self { inputs: found, column: column.map(str::to_owned), progress })
     }
 
     /// Reads in a thread of its own, from behind `mark` on. The first message comes when `mark` is reached; an
@@ -230,6 +243,14 @@ impl Source {
         let walk = Walk { mark, seen, opt_out, sender, number: 0, digest: InputDigest::default() };
         thread::Builder::new().name("source".into()).spawn(move || walk.run(self))?;
         Ok(receiver)
+    }
+}
+
+/// Says what is wrong with the inputs before any of them is touched.
+fn check_names(inputs: &[Input]) -> Result<(), SourceError> {
+    match inputs.iter().filter(|input| **input == Input::Stdin).count() {
+        0 | 1 => Ok(()),
+        _ => Err(SourceError::StdinTwice),
     }
 }
 
@@ -255,32 +276,28 @@ struct Walk {
 }
 
 impl Walk {
-    fn run(mut self, mut source: Source) {
-        let outcome = self.walk(&mut source);
+    fn run(mut self, source: Source) {
+        let outcome = self.walk(source);
         if let Ok(Err(error)) = outcome {
             // Nobody listens when the scan has ended for another reason.
             let _ = self.sender.blocking_send(Err(error));
         }
     }
 
-    fn walk(&mut self, source: &mut Source) -> Result<Result<(), SourceError>, Unwanted> {
+    fn walk(&mut self, source: Source) -> Result<Result<(), SourceError>, Unwanted> {
         if self.mark.line == 0 {
             self.send(Message::Ready)?;
         }
-        for input in &source.inputs {
-            let reader = match input {
-                Input::Stdin => source.stdin.take().ok_or(SourceError::StdinTwice),
-                Input::Path(_) => {
-                    let counter = Arc::clone(&source.progress.input_bytes);
-                    InputReader::open(input, source.column.as_deref(), counter)
-                }
+        for FoundInput { input, kept } in source.inputs {
+            let counter = Arc::clone(&source.progress.input_bytes);
+            let reader =
+                kept.map_or_else(|| InputReader::open(&input, source.column.as_deref(), counter), Ok);
+            let walked = match reader {
+                Ok(reader) => self.walk_input(&input.to_string(), reader)?,
+                Err(error) => Err(error),
             };
-            match reader {
-                Ok(reader) => match self.walk_input(&input.to_string(), reader)? {
-                    Ok(()) => {}
-                    Err(error) => return Ok(Err(error)),
-                },
-                Err(error) => return Ok(Err(error)),
+            if walked.is_err() {
+                return Ok(walked);
             }
         }
         if self.number < self.mark.line {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -174,6 +175,58 @@ fn a_file_that_breaks_off_ends_the_source_with_an_error() {
         last = Some(message.is_ok());
     }
     assert_eq!(last, Some(false));
+}
+
+#[test]
+fn a_pipe_is_read_once_and_from_its_beginning() {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    let text: String = (0..5_000).fold(String::new(), |text, n| text + &format!("d{n}.example\n"));
+    let feeding = thread::spawn(move || writer.write_all(text.as_bytes()).expect("into the pipe"));
+    // As a shell names it for `mxray scan <(zcat list.gz)`.
+    let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+    let source = Source::open(&[Input::Path(path)], None, Arc::default()).expect("a readable pipe");
+    drop(reader);
+    let mut receiver = source.spawn(Mark::default(), Once::default(), OptOut::default()).expect("a thread");
+    let mut domains = Vec::new();
+    while let Some(message) = receiver.blocking_recv() {
+        if let Message::Line(line) = message.expect("readable") {
+            domains.extend(words(&[*line]));
+        }
+    }
+    feeding.join().expect("all of it");
+    assert_eq!(domains.len(), 5_000);
+    assert_eq!((domains[0].as_str(), domains[4_999].as_str()), ("d0.example", "d4999.example"));
+}
+
+#[test]
+fn standard_input_can_be_named_once() {
+    // The first is not read: this is said before.
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = Input::Path(folder.path().join("list"));
+    fs::write(folder.path().join("list"), "a.example\n").expect("write");
+    let twice = |inputs: &[Input]| matches!(check_names(inputs), Err(SourceError::StdinTwice));
+    assert!(twice(&[Input::Stdin, list.clone(), Input::Stdin]));
+    assert!(!twice(&[list.clone(), Input::Stdin, list]));
+}
+
+#[test]
+fn lists_that_people_publish_are_read_whole() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora/domains");
+    for (file, domains) in [("dotgov_current-full.csv", 15_000), ("tranco_top_100k_2026.csv", 99_000)] {
+        let path = corpora.join(file);
+        if !path.exists() {
+            eprintln!("skipped: {} is not here", path.display());
+            continue;
+        }
+        let lines = read_from(&[&path], None, Mark::default()).expect("a readable list");
+        let text = fs::read(&path).expect("readable");
+        assert_eq!(
+            lines.len(),
+            text.split(|&byte| byte == b'\n').count() - usize::from(text.ends_with(b"\n"))
+        );
+        let scanned = lines.iter().filter(|line| matches!(line.fate, Fate::Scan(_))).count();
+        assert!(scanned >= domains, "{file}: {scanned} of {}", lines.len());
+    }
 }
 
 #[test]

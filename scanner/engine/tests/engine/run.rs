@@ -466,6 +466,25 @@ fn a_folder_that_cannot_be_written_fails_the_scan_and_the_run_can_go_on() {
 }
 
 #[test]
+fn a_full_disk_says_what_to_do_and_the_run_goes_on_once_there_is_room() {
+    let bench = Bench::new(30, WorldParams::clean());
+    let config = ScanConfig { chunk_lines: 10, ..bench.config(bench.names(), "run") };
+    let part = bench.out("run").join("domains/part-000001.parquet.tmp");
+    let error = bench
+        .scan_watched(config.clone(), move |event, _| {
+            if matches!(event, Event::Started { .. }) {
+                // The device that is always full.
+                std::os::unix::fs::symlink("/dev/full", &part).expect("a link");
+            }
+        })
+        .expect_err("no space is left");
+    assert_eq!(error.class(), ErrorClass::Environment, "{error}");
+    assert!(error.to_string().contains("--resume"), "{error}");
+    let summary = bench.scan(resumed(&config)).expect("a resumed scan");
+    assert_eq!((summary.how, summary.counts.lines), (HowEnded::Completed, 30));
+}
+
+#[test]
 fn who_opted_out_is_left_alone() {
     let bench = Bench::new(40, WorldParams::clean());
     let names = fs::read_to_string(bench.lab.names_path()).expect("names");
