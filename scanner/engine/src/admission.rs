@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::chunk::{Chunk, Delivery, End};
+use crate::config::ScanConfig;
 use crate::events::{Event, EventSink};
 use crate::load::Load;
 use crate::pipeline::Pipeline;
@@ -170,12 +171,12 @@ struct OpenChunk {
 impl Cutter {
     /// A cutter whose first chunk is `next`, behind `mark`. Whole chunks go to `deliveries`, which closes when the
     /// last of them is done.
-    pub(crate) fn new(deliveries: Sender<Delivery>, lines_max: u64, next: u32, mark: Mark) -> Self {
+    pub(crate) fn new(deliveries: Sender<Delivery>, config: &ScanConfig, next: u32, mark: Mark) -> Self {
         Self {
-            load: Arc::default(),
+            load: Load::new(config.held_bytes_max),
             deliveries,
             places: Arc::new(Semaphore::new(CHUNKS_IN_FLIGHT_MAX)),
-            lines_max,
+            lines_max: config.chunk_lines,
             next,
             open: None,
             last_line: mark.line,

@@ -14,6 +14,8 @@ use crate::source::Input;
 
 /// Where the system says whom to ask.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Domains in flight at most: their rows have to be held.
+const CONCURRENCY_MAX: usize = 1_000_000;
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
 
@@ -66,6 +68,9 @@ pub struct ScanConfig {
     pub seed: u64,
     /// Lines of input in a chunk, at most.
     pub chunk_lines: u64,
+    /// Bytes of rows that may wait to be written. When there are more, the chunk is cut short and no line is let in
+    /// until some are.
+    pub held_bytes_max: u64,
     /// Where from: a word of the operator's.
     pub vantage: Option<String>,
     /// Go on with the run in `out` where its journal ends.
@@ -120,6 +125,7 @@ impl ScanConfig {
             opt_out: None,
             seed: 0,
             chunk_lines: 10_000,
+            held_bytes_max: 256 << 20,
             vantage: None,
             resume: false,
             extra: serde_json::Value::Null,
@@ -137,6 +143,9 @@ impl ScanConfig {
         }
         if self.concurrency == 0 || self.chunk_lines == 0 {
             return wrong("the concurrency, and the lines of a chunk, must be at least 1");
+        }
+        if self.concurrency > CONCURRENCY_MAX {
+            return wrong("the concurrency must be at most 1,000,000");
         }
         Ok(())
     }

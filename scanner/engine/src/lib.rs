@@ -48,6 +48,7 @@ mod stop;
 mod tls;
 
 pub use address::{AddressGate, is_global};
+pub use clock::now;
 pub use config::{ScanConfig, Stages};
 pub use dns::{DnsSettings, Resolver, withheld_lookup};
 pub use error::{ErrorClass, ScanError};

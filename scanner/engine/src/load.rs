@@ -5,21 +5,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-/// Bytes of rows that wait to be written, beyond which no more lines are let in. What is under way by then still
-/// comes on top: the queues of the pipeline bound it.
-const HELD_BYTES_MAX: u64 = 256 << 20;
-
-/// Bytes of rows that wait to be written.
-#[derive(Default)]
+/// Bytes of rows that wait to be written. What is under way when there are too many still comes on top: the queues
+/// of the pipeline bound it.
 pub(crate) struct Load {
     bytes: AtomicU64,
+    bytes_max: u64,
     eased: Notify,
 }
 
 impl Load {
+    /// Nothing is held yet, and no more than `bytes_max` should be.
+    pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self { bytes: AtomicU64::new(0), bytes_max, eased: Notify::new() })
+    }
+
     /// Whether so much waits to be written that no more should come.
     pub(crate) fn is_heavy(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= HELD_BYTES_MAX
+        self.bytes.load(Ordering::Relaxed) >= self.bytes_max
     }
 
     /// Returns when something has been written since the last time. One waits at a time.

@@ -32,12 +32,13 @@ pub const HOSTS_A_DOMAIN_MAX: usize = 32;
 /// Addresses of one MX host that are probed, IPv4 first.
 pub const ADDRESSES_A_HOST_MAX: usize = 16;
 
-/// Policy fetches under way or waiting for their turn. Each may bring 64 KiB: 128 MiB at the worst.
-const POLICIES_QUEUED_MAX: usize = 2_048;
-/// Mail hosts under way or waiting for their turn.
-const HOSTS_QUEUED_MAX: usize = 4_096;
-/// Sessions under way or waiting for their turn.
-const SESSIONS_QUEUED_MAX: usize = 4_096;
+/// Policy fetches under way or waiting for their turn, for each connection that may be open: with 512 of these, and
+/// 64 KiB a policy, 128 MiB at the worst.
+const POLICIES_A_CONNECTION_MAX: usize = 4;
+/// Mail hosts under way or waiting for their turn, for each connection that may be open.
+const HOSTS_A_CONNECTION_MAX: usize = 8;
+/// Sessions under way or waiting for their turn, for each connection that may be open.
+const SESSIONS_A_CONNECTION_MAX: usize = 8;
 
 /// The work of a scan, and who does it.
 pub(crate) struct Pipeline {
@@ -56,15 +57,17 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// A pipeline in which nothing is under way. `hosts` are not probed again.
     pub(crate) fn new(config: &ScanConfig, net: Net, hosts: Once, progress: Arc<Progress>) -> Self {
+        let connections = config.pacing.connections_max.max(1) as usize;
+        let queue = |a_connection: usize| Arc::new(Semaphore::new(connections * a_connection));
         Self {
             net,
             stages: config.stages,
             progress,
             hosts: Mutex::new(hosts),
             host_places: Semaphore::new(config.concurrency),
-            policy_queue: Arc::new(Semaphore::new(POLICIES_QUEUED_MAX)),
-            host_queue: Arc::new(Semaphore::new(HOSTS_QUEUED_MAX)),
-            session_queue: Arc::new(Semaphore::new(SESSIONS_QUEUED_MAX)),
+            policy_queue: queue(POLICIES_A_CONNECTION_MAX),
+            host_queue: queue(HOSTS_A_CONNECTION_MAX),
+            session_queue: queue(SESSIONS_A_CONNECTION_MAX),
             tasks: Mutex::default(),
         }
     }

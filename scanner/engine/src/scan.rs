@@ -94,7 +94,7 @@ pub async fn scan(
     announce(&mut run, &config, &progress, &events, orphans.len())?;
     let (deliveries, delivered) = mpsc::channel();
     let next_chunk = run.journal.entries().len() as u32;
-    let cutter = Cutter::new(deliveries, config.chunk_lines, next_chunk, mark);
+    let cutter = Cutter::new(deliveries, &config, next_chunk, mark);
     let pipeline = Arc::new(Pipeline::new(&config, net, hosts, Arc::clone(&progress)));
     let admission = Admission {
         pipeline: Arc::clone(&pipeline),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mxray_engine::{
-    ErrorClass, Event, EventSink, Input, Progress, ScanConfig, ScanError, Stages, Stop, scan,
+    ErrorClass, Event, EventSink, Input, PacingLimits, Progress, ScanConfig, ScanError, Stages, Stop, scan,
 };
 use mxray_evidence::{
     CertificateRow, Counts, DomainRow, HowEnded, MailHostRow, PolicyRow, RejectRow, RunDir, SmtpSessionRow,
@@ -318,6 +318,21 @@ fn the_first_ctrl_c_finishes_what_was_admitted() {
     assert_eq!((rest.how, rest.counts.lines), (HowEnded::Completed, 200));
     bench.scan(bench.config(bench.names(), "undisturbed")).expect("a scan");
     assert_eq!(evidence(&run), evidence(&bench.out("undisturbed")));
+}
+
+#[test]
+fn whatever_is_full_the_scan_goes_on() {
+    let bench = demo(120);
+    bench.scan(bench.config(bench.names(), "roomy")).expect("a scan");
+    let roomy = bench.config(bench.names(), "narrow");
+    // Queues of a few places, and memory for a few rows.
+    let pacing = PacingLimits { connections_max: 2, ..roomy.pacing };
+    let narrow = ScanConfig { pacing, concurrency: 50, held_bytes_max: 20_000, ..roomy };
+    bench.scan(narrow).expect("a scan");
+    assert_eq!(evidence(&bench.out("narrow")), evidence(&bench.out("roomy")));
+    let chunks = |run| RunDir::new(bench.out(run)).committed().expect("a journal").len();
+    assert_eq!(chunks("roomy"), 1);
+    assert!(chunks("narrow") > 1, "chunks were cut short");
 }
 
 #[test]
