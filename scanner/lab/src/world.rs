@@ -237,14 +237,19 @@ impl World {
         if domain.text_is_valid() && domain.mode != Mode::None && mail == Mail::Hosts {
             domain.matching = self.afflict(Axis::Match, Stream::Match, index);
         }
-        if domain.matching == Some(Defect::MismatchSomeDomain) {
+        match domain.matching {
             // Every pattern is to be under another domain than the host it misses: the hosts lie in two.
-            match self.mixed(index) {
+            Some(Defect::MismatchSomeDomain) => match self.mixed(index) {
                 Some(mixed) => hosting = mixed,
                 None => domain.matching = None,
+            },
+            // Where a listed name's public suffix begins is not known here; where an operator's does, is.
+            Some(Defect::MismatchAllTld | Defect::MismatchSomeTld) => {
+                hosting = Hosting::Operator(self.mail_operator(index));
             }
-            domain.hosting = hosting;
+            _ => {}
         }
+        domain.hosting = hosting;
         if let Hosting::Own { hosts, deep } = &mut hosting {
             if domain.matching.is_some_and(Defect::is_mismatch_some) {
                 *hosts = 2;
@@ -379,14 +384,17 @@ impl World {
             let deep = self.draw(Stream::HostCount, index).next(1).hits(0.1);
             Hosting::Own { hosts, deep }
         } else {
-            Hosting::Operator(self.mail_operators.pick(self.draw(Stream::Operator, index)))
+            Hosting::Operator(self.mail_operator(index))
         }
     }
 
     /// An operator beside a host of the domain's own, if it can have one.
     fn mixed(&self, index: u64) -> Option<Hosting> {
-        let operator = self.mail_operators.pick(self.draw(Stream::Operator, index));
-        index.is_multiple_of(self.plan.stride()).then_some(Hosting::Mixed(operator))
+        index.is_multiple_of(self.plan.stride()).then_some(Hosting::Mixed(self.mail_operator(index)))
+    }
+
+    fn mail_operator(&self, index: u64) -> u32 {
+        self.mail_operators.pick(self.draw(Stream::Operator, index))
     }
 
     fn record(&self, index: u64, hosting: Hosting) -> Record {
