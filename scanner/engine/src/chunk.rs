@@ -51,7 +51,12 @@ pub(crate) enum Delivery {
     /// Everything is there.
     Whole(Box<WholeChunk>),
     /// Something is missing, and will not come.
-    Broken(u32),
+    Broken {
+        /// The chunk.
+        number: u32,
+        /// What the first work that was lost was about, if any was.
+        lost: Option<String>,
+    },
 }
 
 /// A chunk that is complete and not yet on the disk.
@@ -76,6 +81,8 @@ struct State {
     rows: Rows,
     work_begun: u64,
     work_done: u64,
+    /// What the first work that was dropped undone was about.
+    lost: Option<String>,
     end: Option<End>,
     held: Held,
     place: Option<OwnedSemaphorePermit>,
@@ -90,15 +97,22 @@ impl Chunk {
         deliveries: Sender<Delivery>,
     ) -> Arc<Self> {
         let held = Held::new(load);
-        let state =
-            State { rows: Rows::default(), work_begun: 0, work_done: 0, end: None, held, place: Some(place) };
+        let state = State {
+            rows: Rows::default(),
+            work_begun: 0,
+            work_done: 0,
+            lost: None,
+            end: None,
+            held,
+            place: Some(place),
+        };
         Arc::new(Self { number, state: Mutex::new(state), deliveries })
     }
 
-    /// Begins a piece of work.
-    pub(crate) fn begin(self: &Arc<Self>) -> Work {
+    /// Begins a piece of work about something: a name.
+    pub(crate) fn begin(self: &Arc<Self>, subject: &str) -> Work {
         self.state().work_begun += 1;
-        Work(Arc::clone(self))
+        Work { chunk: Arc::clone(self), subject: subject.into(), is_done: false }
     }
 
     /// Puts a rejected line in.
@@ -137,7 +151,7 @@ impl Drop for Chunk {
                     _place: place,
                 }))
             }
-            _ => Delivery::Broken(self.number),
+            _ => Delivery::Broken { number: self.number, lost: state.lost.take() },
         };
         // The writer is gone after an error: then nothing more is written.
         let _ = self.deliveries.send(delivery);
@@ -146,12 +160,17 @@ impl Drop for Chunk {
 
 /// A piece of work for a chunk.
 #[must_use = "work that is dropped undone breaks its chunk"]
-pub(crate) struct Work(Arc<Chunk>);
+pub(crate) struct Work {
+    chunk: Arc<Chunk>,
+    subject: Box<str>,
+    is_done: bool,
+}
 
 impl Work {
     /// Puts in what was found; the piece is done.
-    pub(crate) fn done(self, found: Found) {
-        let mut state = self.0.state();
+    pub(crate) fn done(mut self, found: Found) {
+        self.is_done = true;
+        let mut state = self.chunk.state();
         let bytes = state.rows.put(found);
         state.held.add(bytes);
         state.work_done += 1;
@@ -159,7 +178,16 @@ impl Work {
 
     /// The chunk, to begin more work for it.
     pub(crate) fn chunk(&self) -> &Arc<Chunk> {
-        &self.0
+        &self.chunk
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let subject = std::mem::take(&mut self.subject);
+            self.chunk.state().lost.get_or_insert(subject.into());
+        }
     }
 }
 
@@ -216,3 +244,81 @@ impl Rows {
 
 /// What a record of a name takes, about.
 const RECORD_BYTES: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+    use mxray_evidence::OwnCause;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::dns::withheld_lookup;
+
+    fn chunk() -> (Arc<Chunk>, Receiver<Delivery>, Arc<Load>, Arc<Semaphore>) {
+        let (sender, receiver) = channel();
+        let (load, places) = (Load::new(1_000), Arc::new(Semaphore::new(1)));
+        let place = Arc::clone(&places).try_acquire_owned().expect("a place");
+        (Chunk::open(3, place, &load, sender), receiver, load, places)
+    }
+
+    fn end() -> End {
+        End { lines: 1, last_line: 1, input_digest: String::new() }
+    }
+
+    fn host() -> Found {
+        let lookup = || withheld_lookup("mx.example", OwnCause::NotAsked);
+        Found::MailHost(Box::new(MailHostRow { host: "mx.example".into(), a: lookup(), aaaa: lookup() }))
+    }
+
+    #[test]
+    fn a_chunk_is_whole_when_it_is_closed_and_all_its_work_is_done() {
+        let (chunk, deliveries, load, places) = chunk();
+        let (first, second) = (chunk.begin("a"), chunk.begin("b"));
+        let third = first.chunk().begin("c");
+        first.done(host());
+        chunk.close(end());
+        second.done(host());
+        assert!(matches!(deliveries.try_recv(), Err(TryRecvError::Empty)), "c is not done");
+        third.done(host());
+        let Ok(Delivery::Whole(whole)) = deliveries.try_recv() else { panic!("a whole chunk") };
+        assert_eq!((whole.number, whole.rows.mail_hosts.len()), (3, 3));
+        assert!(load.is_heavy() && places.available_permits() == 0, "it is held until it is written");
+        drop(whole);
+        assert!(!load.is_heavy() && places.available_permits() == 1);
+    }
+
+    #[test]
+    fn lost_work_breaks_its_chunk_and_is_named() {
+        let (chunk, deliveries, ..) = chunk();
+        let (first, second) = (chunk.begin("a.example"), chunk.begin("b.example"));
+        chunk.close(end());
+        first.done(host());
+        drop(second);
+        let Ok(Delivery::Broken { number: 3, lost }) = deliveries.try_recv() else {
+            panic!("a broken chunk")
+        };
+        assert_eq!(lost.as_deref(), Some("b.example"));
+    }
+
+    #[test]
+    fn a_chunk_that_nobody_closes_is_broken_and_one_that_is_withdrawn_never_was() {
+        let (chunk, deliveries, ..) = chunk();
+        chunk.begin("a").done(host());
+        drop(chunk);
+        assert!(matches!(deliveries.try_recv(), Ok(Delivery::Broken { lost: None, .. })));
+        let (chunk, deliveries, _, places) = self::chunk();
+        chunk.withdraw();
+        assert!(matches!(deliveries.try_recv(), Err(TryRecvError::Disconnected)));
+        assert_eq!(places.available_permits(), 1);
+    }
+
+    #[test]
+    fn a_certificate_is_kept_once_with_its_first_sight() {
+        let mut rows = Rows::default();
+        assert!(rows.put_chain(7, vec![vec![1; 100], vec![2; 100]]) > 200);
+        assert_eq!(rows.put_chain(5, vec![vec![1; 100]]), 0, "it takes no more room");
+        assert_eq!(rows.certificates.len(), 2);
+        assert_eq!(rows.certificates[&certificate::digest(&[1; 100])].1, 5);
+    }
+}

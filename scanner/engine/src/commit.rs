@@ -74,9 +74,9 @@ impl Writer {
                     early.insert(chunk.number, chunk);
                 }
                 // What is left undone by an abort is left undone; anything else is a task that panicked.
-                Delivery::Broken(_) if self.stop.is_aborted() => {}
-                Delivery::Broken(number) => {
-                    return Err(ScanError::Internal(format!("work for chunk {number} was lost")));
+                Delivery::Broken { .. } if self.stop.is_aborted() => {}
+                Delivery::Broken { number, lost } => {
+                    return Err(ScanError::WorkLost { chunk: number, subject: lost });
                 }
             }
             while let Some(chunk) = early.remove(&due).filter(|_| !self.stop.is_aborted()) {

@@ -115,6 +115,18 @@ pub enum ScanError {
         /// What is wrong.
         what: String,
     },
+    /// A task ended without a result.
+    #[error(
+        "the task for {} ended without a result, so chunk {chunk} was not written. This is a bug in mxray; the run \
+         can be resumed, if need be with that name on the opt-out list",
+        subject.as_deref().unwrap_or("some name")
+    )]
+    WorkLost {
+        /// The chunk.
+        chunk: u32,
+        /// The domain or MX host it was about.
+        subject: Option<String>,
+    },
     /// Something that cannot be, was.
     #[error("{0}. This is a bug in mxray; the run can be resumed")]
     Internal(String),
@@ -138,7 +150,7 @@ impl ScanError {
             | Self::Damaged { .. } => ErrorClass::Environment,
             Self::StoppedEarly => ErrorClass::Interrupted,
             Self::Part { error } if error.io().is_some() => ErrorClass::Environment,
-            Self::Part { .. } | Self::Internal(_) => ErrorClass::Internal,
+            Self::Part { .. } | Self::WorkLost { .. } | Self::Internal(_) => ErrorClass::Internal,
         }
     }
 

@@ -85,7 +85,7 @@ impl Pipeline {
         place: OwnedSemaphorePermit,
     ) {
         self.progress.domains.start();
-        let (this, work) = (Arc::clone(self), chunk.begin());
+        let (this, work) = (Arc::clone(self), chunk.begin(&target.domain));
         self.spawn(async move { this.measure_domain(target, work, place).await });
     }
 
@@ -93,7 +93,7 @@ impl Pipeline {
     pub(crate) async fn begin_host(self: &Arc<Self>, host: String, chunk: &Arc<Chunk>) {
         let queued = room_in(&self.host_queue).await;
         self.progress.mail_hosts.start();
-        let (this, work) = (Arc::clone(self), chunk.begin());
+        let (this, work) = (Arc::clone(self), chunk.begin(&host));
         self.spawn(async move {
             this.measure_host(host, work).await;
             drop(queued);
@@ -133,7 +133,7 @@ impl Pipeline {
     async fn begin_policy(self: &Arc<Self>, domain: String, chunk: &Arc<Chunk>) {
         let queued = room_in(&self.policy_queue).await;
         self.progress.policies.start();
-        let (this, work) = (Arc::clone(self), chunk.begin());
+        let (this, work) = (Arc::clone(self), chunk.begin(&domain));
         self.spawn(async move {
             let fetched = fetch_policy(&this.net, &domain).await;
             this.progress.policies.end(fetched.row.ending.is_completed());
@@ -176,7 +176,7 @@ impl Pipeline {
         chunk: &Arc<Chunk>,
     ) {
         self.progress.sessions.start();
-        let (this, work) = (Arc::clone(self), chunk.begin());
+        let (this, work) = (Arc::clone(self), chunk.begin(&host));
         if let Some(cause) = withheld {
             let row = withheld_session(host, address, this.net.settings.smtp_port, cause);
             this.progress.sessions.end(false);
