@@ -157,6 +157,32 @@ impl Permutation {
     }
 }
 
+/// Zipf's law over operators, as its cumulative distribution.
+#[derive(Debug)]
+pub(crate) struct Zipf(Vec<f64>);
+
+impl Zipf {
+    pub(crate) fn new(operators: u32, exponent: f64) -> Self {
+        let weights = (1..=operators).map(|rank| f64::from(rank).powf(-exponent));
+        let mut sum = 0.0;
+        let mut cumulative: Vec<f64> = weights
+            .map(|weight| {
+                sum += weight;
+                sum
+            })
+            .collect();
+        for value in &mut cumulative {
+            *value /= sum;
+        }
+        Self(cumulative)
+    }
+
+    pub(crate) fn pick(&self, draw: Draw) -> u32 {
+        let unit = draw.unit();
+        self.0.partition_point(|value| *value <= unit).min(self.0.len() - 1) as u32
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

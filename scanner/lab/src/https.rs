@@ -14,10 +14,11 @@ use crate::authority::{Authority, Leaf};
 use crate::chance::{Draw, Stream};
 use crate::clock;
 use crate::defect::Defect;
+use crate::domain::Domain;
 use crate::ledger::{HttpsSeen, Ledger, Seen};
 use crate::listener::{Stop, stopped};
 use crate::text;
-use crate::world::{Domain, World};
+use crate::world::World;
 
 /// A connection lasts so long at most, whatever its client does.
 const CONNECTION_MAX: Duration = Duration::from_mins(10);

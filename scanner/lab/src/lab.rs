@@ -24,6 +24,9 @@ use crate::smtp::MxHosts;
 use crate::truth::TruthError;
 use crate::world::{World, WorldError};
 
+/// Where a lab's hosts are: a scanner that leaves loopback alone has to be told of these.
+pub const NETWORKS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
 /// What a lab is made from.
 #[derive(Debug, Clone)]
 pub struct LabConfig {
@@ -104,6 +107,7 @@ struct Ready<'a> {
     folder: &'a Path,
     ca: PathBuf,
     names: PathBuf,
+    networks: [&'static str; 2],
 }
 
 /// What a world was made from: `world.toml`.
@@ -214,6 +218,7 @@ impl Lab {
             folder: &self.config.folder,
             ca: self.ca_pem_path(),
             names: self.names_path(),
+            networks: NETWORKS,
         };
         serde_json::to_string(&ready).expect("numbers and paths of this program are JSON")
     }

@@ -5,6 +5,10 @@
 //! that a world of ten million domains starts at once. What is wrong comes from the catalogue of [`Defect`]s; of
 //! each [`Axis`] a subject has at most one, and the axes are independent.
 //!
+//! The servers stand on every address of 127.0.0.0/8, each host at addresses of its own, so that a scanner's pacing
+//! meets distinct addresses; `::1` refuses connections. A scanner has to be told to probe these ([`NETWORKS`]), to ask
+//! [`Lab::dns_addr`], to use the lab's ports and to trust its root.
+//!
 //! The truth is written from what was planted, and the servers serve what was planted; nothing here reads a
 //! record, a policy or a certificate. No type and no parser is shared with the scanner (the DNS codec is another,
 //! HTTP is written by hand), so the two cannot share a mistake.
@@ -14,6 +18,7 @@ mod chance;
 mod clock;
 mod defect;
 mod dns;
+mod domain;
 mod https;
 mod lab;
 mod ledger;
@@ -30,7 +35,7 @@ mod zone;
 
 pub use authority::AuthorityError;
 pub use defect::{Axis, Defect};
-pub use lab::{Lab, LabConfig, LabError};
+pub use lab::{Lab, LabConfig, LabError, NETWORKS};
 pub use ledger::LedgerError;
 pub use names::{NAMES_MAX, Names, NamesError};
 pub use params::{DnsParams, MailParams, ParamsError, StsParams, TlsrptParams, WorldParams};

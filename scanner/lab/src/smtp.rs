@@ -15,11 +15,12 @@ use crate::authority::{Authority, Leaf};
 use crate::chance::{Draw, Stream};
 use crate::clock;
 use crate::defect::Defect;
+use crate::domain::{HOST_LABELS, HostId};
 use crate::https::{ALERT_HANDSHAKE_FAILURE, close_after};
 use crate::ledger::{Ledger, Seen, SmtpSeen};
 use crate::listener::{Stop, stopped};
 use crate::plan::Slot;
-use crate::world::{HOST_LABELS, HostId, World};
+use crate::world::World;
 
 /// A session lasts so long at most (RFC 5321 §4.5.3.2 lets a client wait five minutes for most replies).
 const SESSION_MAX: Duration = Duration::from_mins(5);

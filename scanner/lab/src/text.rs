@@ -2,7 +2,8 @@
 
 use crate::chance::{Draw, Stream};
 use crate::defect::Defect;
-use crate::world::{Domain, Hosting, Mail, Mode, World};
+use crate::domain::{Domain, Hosting, Mail, Mode};
+use crate::world::World;
 
 /// The TXT records at `_mta-sts.<name>` (RFC 8461 §3.1), each as its character-strings.
 pub(crate) fn sts_records(world: &World, domain: &Domain, defect: Option<Defect>) -> Vec<Vec<Vec<u8>>> {

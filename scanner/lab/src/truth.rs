@@ -5,7 +5,8 @@ mod files;
 pub use files::TruthError;
 
 use crate::defect::Defect;
-use crate::world::{Domain, HostId, Mail, Mode, Record, Tlsrpt, World};
+use crate::domain::{Domain, HostId, Mail, Mode, Record, Tlsrpt};
+use crate::world::World;
 
 /// A defect of a domain: a row of `truth/defects.parquet`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::chance::{Draw, Stream};
 use crate::defect::Defect;
+use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt};
 use crate::plan::{AddressPlan, PER_POLICY_OPERATOR, Slot};
 use crate::text;
-use crate::world::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt, World};
+use crate::world::World;
 
 /// Addresses that never answer a connection: their servers' queues are kept full. There are several, in as many
 /// /24s, so that a scanner with manners does not wait for them one by one.
