@@ -1,3 +1,14 @@
 //! The rules, from outside.
 
+mod case;
 mod certificates;
+mod codebook;
+mod fetch;
+mod hosts;
+mod matching;
+mod policy;
+mod properties;
+mod record;
+mod sender;
+mod sessions;
+mod tlsrpt;
