@@ -123,6 +123,8 @@ fn a_certificate_that_ends_within_14_days_is_a_lint() {
     case.policy.as_mut().unwrap().1.as_mut().unwrap().not_after = Some(NOW + 14 * DAY - 1);
     assert_eq!(case.violations(), ["sts-host-cert-expiring"]);
     assert_eq!(case.judge().verdict.policy, "valid");
+    case.policy.as_mut().unwrap().1.as_mut().unwrap().not_after = Some(NOW + 14 * DAY);
+    assert!(case.violations().is_empty());
     assert!(case.judge_at(Some(NOW - DAY)).findings.is_empty(), "the time is an argument");
 }
 
@@ -190,7 +192,9 @@ fn what_was_not_measured_is_unknown() {
         row.status = None;
         row.body = None;
     });
-    for case in [unfetched, unanswered, servfail, opted_out] {
+    let mut given_up = stopped(Stage::Connect, Cause::Refused);
+    given_up.policy_row().ending = Ending::withheld(Stage::Connect, OwnCause::Cancelled);
+    for case in [unfetched, unanswered, servfail, opted_out, given_up] {
         assert!(case.violations().is_empty(), "{:?}", case.violations());
         let verdict = case.judge().verdict;
         assert_eq!((verdict.policy.as_str(), verdict.sts.as_str()), ("unknown", "unknown"));

@@ -221,6 +221,23 @@ fn an_address_that_was_not_reached_does_not_matter_beside_one_that_was() {
 }
 
 #[test]
+fn a_chain_that_could_not_be_had_does_not_matter_beside_one_that_could() {
+    let judged = (session(HOST, "192.0.2.1"), Some(chain(&[])));
+    let unjudged = (session(HOST, "192.0.2.2"), None);
+    for sessions in [vec![judged.clone(), unjudged.clone()], vec![unjudged, judged]] {
+        let case = Case::with_host(&Host::with_sessions(HOST, sessions));
+        assert_eq!(case.outcome("mx-cert-name"), Outcome::Pass);
+    }
+}
+
+#[test]
+fn an_address_with_a_mangled_keyword_leaves_open_what_a_sender_meets() {
+    let host = two(session(HOST, "192.0.2.1"), ehlo("250 XXXXXXXA"));
+    let verdict = Case::with_host(&host).judge().verdict;
+    assert_eq!((verdict.opportunistic.as_str(), verdict.sts.as_str()), ("unknown", "authenticated"));
+}
+
+#[test]
 fn addresses_that_differ() {
     let host = two(session(HOST, "192.0.2.1"), ehlo("250 SIZE"));
     let case = Case::with_host(&host);

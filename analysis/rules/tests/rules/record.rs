@@ -35,6 +35,13 @@ fn rfc8461_3_1_each_broken_record_is_one_finding_and_an_invalid_record() {
 }
 
 #[test]
+fn extensions_are_not_judged_where_the_id_is_wrong() {
+    for text in ["v=STSv1; x;", "v=STSv1; id=-;"] {
+        assert_eq!(Case::with_record(text).outcome("sts-record-extension"), Outcome::NotApplicable);
+    }
+}
+
+#[test]
 fn rfc8461_3_1_more_than_one_record_is_none() {
     let mut case = Case::sound();
     case.domain.sts_txt.records.push(txt("v=STSv1 ; id=2"));
