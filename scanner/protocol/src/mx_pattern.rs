@@ -26,7 +26,7 @@ pub enum MxPatternFlaw {
     Empty,
     /// An e-mail address, or anything with an `@`.
     Email,
-    /// An IP address, with or without brackets.
+    /// An IP address, with or without brackets or `*.`.
     Ip,
     /// A list: each pattern needs a line of its own.
     Comma,
@@ -56,13 +56,13 @@ impl MxPattern {
         let Some(text) = std::str::from_utf8(value).ok().filter(|text| text.is_ascii()) else {
             return Err(MxPatternFlaw::ULabel);
         };
-        if is_address(text) {
-            return Err(MxPatternFlaw::Ip);
-        }
         let (wildcard, name) = match text.strip_prefix("*.") {
             Some(name) => (true, name),
             None => (false, text),
         };
+        if is_address(name) {
+            return Err(MxPatternFlaw::Ip);
+        }
         if name.contains('*') || name.is_empty() {
             return Err(MxPatternFlaw::Wildcard);
         }

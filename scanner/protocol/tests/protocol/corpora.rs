@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use mxray_protocol::mx_pattern::MxPattern;
 use mxray_protocol::sts_policy::StsPolicy;
 use mxray_protocol::sts_record::StsRecord;
 use mxray_protocol::tlsrpt::TlsrptRecord;
@@ -85,4 +86,48 @@ fn every_txt_record_collected_is_read() {
         StsRecord::parse(line.as_bytes());
         TlsrptRecord::parse(line.as_bytes());
     }
+}
+
+/// What we say of a text of a kind; `None` for kinds that are not of this crate.
+fn opinion(kind: &str, text: &[u8]) -> Option<bool> {
+    let begins = |opening| matches!(opening, mxray_protocol::Opening::Record { .. });
+    Some(match kind {
+        "sts-txt" => begins(StsRecord::opening(text)) && StsRecord::parse(text).is_valid(),
+        "tlsrpt-txt" => begins(TlsrptRecord::opening(text)) && TlsrptRecord::parse(text).is_valid(),
+        "sts-policy" => StsPolicy::parse(text).is_valid(),
+        "mx-pattern" => MxPattern::parse(text).is_ok(),
+        _ => return None,
+    })
+}
+
+#[test]
+fn other_projects_cases_are_opinions_and_the_strict_parsers_among_them_agree() {
+    let Some(folder) = folder("vectors") else { return };
+    let text = fs::read_to_string(folder.join("vectors.jsonl")).expect("a readable file");
+    let (mut agreed, mut differing) = (0, Vec::new());
+    for line in text.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        let word = |name: &str| case[name].as_str().unwrap_or_default();
+        let expected = match word("expect") {
+            "valid" => true,
+            "invalid" => false,
+            _ => continue,
+        };
+        match opinion(word("kind"), word("input").as_bytes()) {
+            None => {}
+            Some(ours) if ours == expected => agreed += 1,
+            Some(_) => differing.push(format!(
+                "{} {:?} {} {} {}",
+                word("kind"),
+                word("input"),
+                word("expect"),
+                word("source"),
+                word("note")
+            )),
+        }
+    }
+    eprintln!("{agreed} agreed; {} differ:\n{}", differing.len(), differing.join("\n"));
+    let strict = |line: &&String| line.contains(" mjl-+mox:") || line.contains(" ukncsc+");
+    assert_eq!(differing.iter().find(strict), None);
+    assert!(differing.len() * 10 < agreed);
 }

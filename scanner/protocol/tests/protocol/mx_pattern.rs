@@ -34,6 +34,7 @@ fn rfc8461_3_2_what_is_no_pattern() {
         ("postmaster@example.com", F::Email),
         ("192.0.2.1", F::Ip),
         ("[192.0.2.1]", F::Ip),
+        ("*.192.0.2.1", F::Ip),
         ("2001:db8::1", F::Ip),
         ("[IPv6:2001:db8::1]", F::Ip),
         ("a.example, b.example", F::Comma),
