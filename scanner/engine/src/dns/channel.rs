@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use mxray_evidence::{Cause, Ending, OwnCause, Stage};
 use socket2::{Domain, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot};
 
@@ -167,6 +168,7 @@ impl Channel {
         loop {
             tokio::select! {
                 () = self.changed.notified() => if self.close_if_idle() { return },
+                error = self.error() => self.fail_all(error.kind()),
                 ready = self.socket.readable() => {
                     if ready.is_err() {
                         return;
@@ -181,6 +183,14 @@ impl Channel {
                 }
             }
         }
+    }
+
+    /// Waits for what ICMP has to say about this socket. Linux reports it as an error, not as something to read.
+    async fn error(&self) -> io::Error {
+        let taken = self.socket.async_io(Interest::ERROR, || {
+            self.socket.take_error()?.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock))
+        });
+        taken.await.unwrap_or_else(|error| error)
     }
 
     /// Hands a reply to whoever asked. Whatever answers no open question exactly is a stray: late, or forged.

@@ -1,4 +1,13 @@
-//! The engine against a simulated internet, whose ledger says what it really did.
+//! The engine: its probes against servers on loopback that do as a test tells them, and whole runs against a
+//! simulated internet, whose ledger says what it really did.
 
+mod address;
 mod bench;
+mod certificate;
+mod dns;
+mod https;
+mod opt_out;
+mod pacing;
 mod run;
+mod servers;
+mod smtp;

@@ -1,0 +1,444 @@
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use mxray_engine::{DnsSettings, Resolver};
+use mxray_evidence::{Cause, Ending, Lookup, LookupStatus, OwnCause, Stage};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::servers::{SHORT, dns, dns_records, dns_settings, name, record, reply};
+
+fn resolver(resolvers: &[SocketAddr]) -> Resolver {
+    Resolver::new(dns_settings(resolvers)).unwrap()
+}
+
+fn impatient(resolvers: &[SocketAddr], retries: u32) -> Resolver {
+    Resolver::new(DnsSettings { retries, timeout: SHORT, ..dns_settings(resolvers) }).unwrap()
+}
+
+fn a(owner: &str, last: u8) -> Record {
+    record(owner, RData::A(A(Ipv4Addr::new(192, 0, 2, last))))
+}
+
+fn cname(owner: &str, target: &str) -> Record {
+    record(owner, RData::CNAME(CNAME(name(target))))
+}
+
+fn addresses<T>(lookup: &Lookup<T>, address: impl Fn(&T) -> &str) -> Vec<&str> {
+    lookup.records.iter().map(address).collect()
+}
+
+#[tokio::test]
+async fn mx_hosts_are_lower_case_without_a_last_dot_and_in_the_order_received() {
+    let records = vec![
+        record("example.com", RData::MX(MX::new(20, name("B.Example.COM.")))),
+        record("EXAMPLE.com", RData::MX(MX::new(10, name("a.example.net.")))),
+        record("example.com", RData::MX(MX::new(0, Name::root()))),
+        record("other.example", RData::MX(MX::new(5, name("not-ours.example.")))),
+        record("example.com", RData::NS(NS(name("ns.example.")))),
+    ];
+    let found = resolver(&[dns_records(ResponseCode::NoError, records).await]).mx("example.com").await;
+    let hosts: Vec<_> =
+        found.records.iter().map(|mx| (mx.preference, mx.exchange.as_str(), mx.ttl)).collect();
+    assert_eq!(hosts, [(20, "b.example.com", 300), (10, "a.example.net", 300), (0, ".", 300)]);
+    assert_eq!((found.status(), found.queries, found.tcp), (LookupStatus::Found, 1, false));
+    assert!(found.resolver.unwrap().starts_with("127.0.0.1:"));
+}
+
+#[tokio::test]
+async fn txt_segments_stay_apart_and_binary() {
+    let txt = TXT::from_bytes(vec![b"v=STSv1; ", b"", b"id=\xff\x00"]);
+    let server = dns_records(ResponseCode::NoError, vec![record("_mta-sts.example", RData::TXT(txt))]).await;
+    let found = resolver(&[server]).txt("_mta-sts.example").await;
+    let segments: Vec<&[u8]> = found.records[0].segments.iter().map(|s| s.as_ref()).collect();
+    assert_eq!(segments, [&b"v=STSv1; "[..], b"", b"id=\xff\x00"]);
+}
+
+#[tokio::test]
+async fn addresses_and_name_servers_are_read() {
+    let records = vec![
+        a("h.example", 1),
+        record("h.example", RData::AAAA(AAAA("2001:DB8:0:0:0::1".parse().unwrap()))),
+        record("h.example", RData::NS(NS(name("NS1.example")))),
+    ];
+    let resolver = resolver(&[dns_records(ResponseCode::NoError, records).await]);
+    assert_eq!(addresses(&resolver.a("h.example").await, |r| &r.address), ["192.0.2.1"]);
+    assert_eq!(addresses(&resolver.aaaa("h.example").await, |r| &r.address), ["2001:db8::1"]);
+    assert_eq!(addresses(&resolver.ns("h.example").await, |r| &r.nameserver), ["ns1.example"]);
+}
+
+#[tokio::test]
+async fn the_cname_chain_is_kept_in_order_whatever_the_order_of_the_answer() {
+    let records = vec![
+        a("c.example", 3),
+        cname("b.example", "C.example"),
+        cname("a.example", "b.example"),
+        a("b.example", 9),
+    ];
+    let resolver = resolver(&[dns_records(ResponseCode::NoError, records).await]);
+    let found = resolver.a("A.example").await;
+    let chain: Vec<_> = found.cnames.iter().map(|c| (c.owner.as_str(), c.target.as_str())).collect();
+    assert_eq!(chain, [("a.example", "b.example"), ("b.example", "c.example")]);
+    assert_eq!(addresses(&found, |r| &r.address), ["192.0.2.3"]);
+}
+
+#[tokio::test]
+async fn a_dangling_chain_is_nxdomain_with_its_chain() {
+    let server = dns_records(ResponseCode::NXDomain, vec![cname("mta-sts.a.example", "gone.example")]).await;
+    let found = resolver(&[server]).a("mta-sts.a.example").await;
+    assert_eq!(found.status(), LookupStatus::NxDomain);
+    assert_eq!(found.cnames[0].target, "gone.example");
+}
+
+#[tokio::test]
+async fn a_cname_loop_ends() {
+    let records = vec![cname("a.example", "b.example"), cname("b.example", "a.example")];
+    let found = resolver(&[dns_records(ResponseCode::NoError, records).await]).a("a.example").await;
+    assert_eq!((found.status(), found.cnames.len()), (LookupStatus::NoData, 2));
+}
+
+#[tokio::test]
+async fn the_query_asks_for_recursion_and_the_ad_bit_and_no_dnssec_records() {
+    let seen: Arc<Mutex<Vec<Message>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    let server = dns(move |query, _| {
+        log.lock().unwrap().push(query.clone());
+        let mut answer = reply(query, ResponseCode::NoError, &[]);
+        answer.metadata.authentic_data = query.queries[0].name().to_ascii().starts_with("signed");
+        vec![answer.to_vec().unwrap()]
+    })
+    .await;
+    let resolver = resolver(&[server]);
+    let signed = resolver.mx("signed.example").await;
+    assert_eq!((signed.authenticated, signed.status()), (Some(true), LookupStatus::NoData));
+    assert_eq!(resolver.mx("plain.example").await.authenticated, Some(false));
+    let seen = seen.lock().unwrap();
+    let query = &seen[0];
+    let edns = query.edns.as_ref().unwrap();
+    assert!(query.recursion_desired && query.authentic_data && !query.checking_disabled);
+    assert_eq!((edns.max_payload(), edns.flags().dnssec_ok, edns.version()), (1232, false, 0));
+    assert_eq!(query.queries[0].query_type(), RecordType::MX);
+    assert_ne!(seen[0].id, seen[1].id);
+}
+
+#[tokio::test]
+async fn a_forged_reply_is_a_stray_and_the_true_one_is_taken() {
+    let server = dns(|query, _| {
+        let wrong = |change: &dyn Fn(&mut Message)| {
+            let mut forged = reply(query, ResponseCode::NoError, &[a("h.example", 66)]);
+            change(&mut forged);
+            forged.to_vec().unwrap()
+        };
+        vec![
+            wrong(&|m| m.metadata.id ^= 1),
+            wrong(&|m| m.queries[0].name = name("other.example")),
+            wrong(&|m| m.queries[0].query_type = RecordType::AAAA),
+            wrong(&|m| m.metadata.message_type = hickory_proto::op::MessageType::Query),
+            wrong(&|m| m.queries.clear()),
+            vec![0],
+            Vec::new(),
+            reply(query, ResponseCode::NoError, &[a("h.example", 1)]).to_vec().unwrap(),
+        ]
+    })
+    .await;
+    let resolver = resolver(&[server]);
+    let found = resolver.a("h.example").await;
+    assert_eq!(addresses(&found, |r| &r.address), ["192.0.2.1"]);
+    assert_eq!((resolver.strays(), found.queries), (7, 1));
+}
+
+#[tokio::test]
+async fn a_reply_from_elsewhere_is_never_seen() {
+    let forger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        let (length, peer) = server.recv_from(&mut buffer).await.unwrap();
+        let query = Message::from_vec(&buffer[..length]).unwrap();
+        let answer = |last| reply(&query, ResponseCode::NoError, &[a("h.example", last)]).to_vec().unwrap();
+        // The forger knows everything but cannot send from the resolver's address.
+        forger.send_to(&answer(66), peer).await.unwrap();
+        server.send_to(&answer(1), peer).await.unwrap();
+    });
+    let found = resolver(&[address]).a("h.example").await;
+    assert_eq!(addresses(&found, |r| &r.address), ["192.0.2.1"]);
+}
+
+/// A server whose UDP answers are truncated to one record, and whose TCP does as told.
+async fn truncating(over_tcp: bool) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = UdpSocket::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
+            let query = Message::from_vec(&buffer[..length]).unwrap();
+            let mut answer = reply(&query, ResponseCode::NoError, &[a("h.example", 1)]);
+            answer.metadata.truncation = true;
+            socket.send_to(&answer.to_vec().unwrap(), peer).await.unwrap();
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let length = stream.read_u16().await.unwrap();
+            let mut query = vec![0; usize::from(length)];
+            stream.read_exact(&mut query).await.unwrap();
+            if !over_tcp {
+                continue;
+            }
+            let query = Message::from_vec(&query).unwrap();
+            let records: Vec<Record> = (1..=200).map(|last| a("h.example", last)).collect();
+            let answer = reply(&query, ResponseCode::NoError, &records).to_vec().unwrap();
+            let (one, other) = answer.split_at(700);
+            stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
+            stream.write_all(one).await.unwrap();
+            stream.write_all(other).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn rfc7766_a_truncated_answer_is_asked_for_again_over_tcp() {
+    let found = resolver(&[truncating(true).await]).a("h.example").await;
+    assert_eq!((found.records.len(), found.tcp, found.queries), (200, true, 2));
+    assert_eq!(found.status(), LookupStatus::Found);
+}
+
+#[tokio::test]
+async fn what_a_truncated_answer_held_is_kept_when_tcp_fails() {
+    let found = impatient(&[truncating(false).await], 0).a("h.example").await;
+    assert_eq!((found.records.len(), found.tcp, found.queries), (1, false, 2));
+    assert_eq!((found.ending.stage(), found.ending.cause()), (Some(Stage::Dns), Some(Cause::Closed)));
+    assert_eq!((found.status(), found.rcode), (LookupStatus::Unanswered, Some(0)));
+}
+
+/// Counts its queries; the code for the first ones, then an answer.
+async fn failing(code: ResponseCode, times: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let asked: Arc<AtomicUsize> = Arc::default();
+    let count = Arc::clone(&asked);
+    let server = dns(move |query, _| {
+        let code = if count.fetch_add(1, Ordering::Relaxed) < times { code } else { ResponseCode::NoError };
+        vec![reply(query, code, &[a("h.example", 1)]).to_vec().unwrap()]
+    })
+    .await;
+    (server, asked)
+}
+
+#[tokio::test]
+async fn a_servfail_is_asked_once_more_and_then_recorded() {
+    let (flaky, _) = failing(ResponseCode::ServFail, 1).await;
+    let found = resolver(&[flaky]).a("h.example").await;
+    assert_eq!((found.status(), found.queries), (LookupStatus::Found, 2));
+    for code in [ResponseCode::ServFail, ResponseCode::Refused] {
+        let (broken, asked) = failing(code, usize::MAX).await;
+        let found = resolver(&[broken]).a("h.example").await;
+        assert_eq!(found.status(), LookupStatus::Failed(code.into()));
+        assert_eq!((found.ending, found.queries, asked.load(Ordering::Relaxed)), (Ending::Completed, 2, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_servfail_is_asked_of_another_resolver() {
+    let (broken, _) = failing(ResponseCode::ServFail, usize::MAX).await;
+    let (sound, _) = failing(ResponseCode::ServFail, 0).await;
+    let resolver = resolver(&[broken, sound]);
+    for _ in 0..4 {
+        let found = resolver.a("h.example").await;
+        assert_eq!((found.status(), found.resolver), (LookupStatus::Found, Some(sound.to_string())));
+    }
+}
+
+#[tokio::test]
+async fn a_later_silence_does_not_unsay_a_servfail() {
+    let mut first = true;
+    let server = dns(move |query, _| {
+        let reply = reply(query, ResponseCode::ServFail, &[]).to_vec().unwrap();
+        if std::mem::take(&mut first) { vec![reply] } else { Vec::new() }
+    })
+    .await;
+    let found = impatient(&[server], 1).a("h.example").await;
+    assert_eq!((found.status(), found.queries), (LookupStatus::Failed(2), 2));
+}
+
+#[tokio::test]
+async fn a_lost_query_is_sent_again_and_silence_is_a_timeout() {
+    let mut lost = 0;
+    let lossy = dns(move |query, _| {
+        lost += 1;
+        if lost % 2 == 1 {
+            return Vec::new();
+        }
+        vec![reply(query, ResponseCode::NoError, &[a("h.example", 1)]).to_vec().unwrap()]
+    })
+    .await;
+    let found = impatient(&[lossy], 1).a("h.example").await;
+    assert_eq!((found.status(), found.queries), (LookupStatus::Found, 2));
+    let silent = dns(|_, _| Vec::new()).await;
+    let nothing = impatient(&[silent], 2).a("h.example").await;
+    assert_eq!(nothing.ending, Ending::stopped(Stage::Dns, Cause::Timeout));
+    assert_eq!(nothing.status(), LookupStatus::Unanswered);
+    assert_eq!((nothing.queries, nothing.resolver, nothing.rcode), (3, None, None));
+}
+
+#[tokio::test]
+async fn a_silent_resolver_is_passed_over_for_the_next() {
+    let silent = dns(|_, _| Vec::new()).await;
+    let (sound, _) = failing(ResponseCode::NoError, 0).await;
+    let resolver = impatient(&[silent, sound], 1);
+    let (one, other) = tokio::join!(resolver.a("h.example"), resolver.a("h.example"));
+    assert!(one.is_measured() && other.is_measured());
+    assert_eq!(one.queries + other.queries, 3);
+}
+
+#[tokio::test]
+async fn rfc1122_a_refused_port_is_refused_and_not_a_timeout() {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let nobody = socket.local_addr().unwrap();
+    drop(socket);
+    let found = impatient(&[nobody], 1).a("h.example").await;
+    assert_eq!((found.ending.stage(), found.ending.cause()), (Some(Stage::Dns), Some(Cause::Refused)));
+    assert_eq!(found.queries, 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_parsed_is_kept_as_far_as_it_can() {
+    let server = dns(|query, _| {
+        let sound = reply(query, ResponseCode::NoError, &[a("h.example", 1), a("h.example", 2)]);
+        let mut bytes = sound.to_vec().unwrap();
+        bytes.truncate(bytes.len() - 3);
+        vec![bytes]
+    })
+    .await;
+    let found = resolver(&[server]).a("h.example").await;
+    assert_eq!((found.ending.stage(), found.ending.cause()), (Some(Stage::Dns), Some(Cause::Malformed)));
+    assert_eq!(addresses(&found, |r| &r.address), ["192.0.2.1"]);
+    assert_eq!((found.rcode, found.queries), (Some(0), 3));
+}
+
+#[tokio::test]
+async fn rfc6891_the_upper_bits_of_the_code_are_read_past_broken_records() {
+    let server = dns(|query, _| {
+        let mut answer = reply(query, ResponseCode::BADVERS, &[]);
+        answer.set_edns(hickory_proto::op::Edns::new());
+        vec![answer.to_vec().unwrap()]
+    })
+    .await;
+    let found = resolver(&[server]).a("h.example").await;
+    assert_eq!(found.status(), LookupStatus::Failed(16));
+}
+
+#[tokio::test]
+async fn names_of_odd_bytes_are_asked_for_as_they_are() {
+    let server = dns(|query, bytes| {
+        assert!(bytes[12..].starts_with(b"\x05a.b\xff\\\x07example\x00"), "{bytes:?}");
+        let record =
+            Record::from_rdata(query.queries[0].name().clone(), 60, RData::A(A(Ipv4Addr::LOCALHOST)));
+        vec![reply(query, ResponseCode::NoError, &[record]).to_vec().unwrap()]
+    })
+    .await;
+    let found = resolver(&[server]).a(r"A\.b\255\\.Example").await;
+    assert_eq!((found.records.len(), found.cnames.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_is_not_asked_for() {
+    let (server, asked) = failing(ResponseCode::NoError, 0).await;
+    let long = format!("_mta-sts.{}", ["abcdefgh"; 28].join("."));
+    let resolver = resolver(&[server]);
+    for name in [long.as_str(), "a..example", &format!("{}.example", "x".repeat(64))] {
+        let found = resolver.txt(name).await;
+        assert!(
+            matches!(found.ending, Ending::Withheld { stage: Stage::Dns, cause: OwnCause::NotAsked, .. }),
+            "{name}"
+        );
+        assert_eq!(found.queries, 0);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn too_much_is_cut_and_says_so() {
+    let txt = TXT::from_bytes(vec![&[b'x'; 200]; 5]);
+    let records: Vec<Record> = (0..40).map(|_| record("t.example", RData::TXT(txt.clone()))).collect();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = UdpSocket::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
+        let mut short = reply(&Message::from_vec(&buffer[..length]).unwrap(), ResponseCode::NoError, &[]);
+        short.metadata.truncation = true;
+        socket.send_to(&short.to_vec().unwrap(), peer).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+        stream.read_exact(&mut query).await.unwrap();
+        let whole =
+            reply(&Message::from_vec(&query).unwrap(), ResponseCode::NoError, &records).to_vec().unwrap();
+        stream.write_u16(u16::try_from(whole.len()).unwrap()).await.unwrap();
+        stream.write_all(&whole).await.unwrap();
+    });
+    let found = resolver(&[address]).txt("t.example").await;
+    assert_eq!(found.ending, Ending::withheld(Stage::Dns, OwnCause::Limit));
+    assert_eq!(found.records.len(), 16);
+    assert!(!found.is_measured());
+}
+
+#[tokio::test]
+async fn hundreds_in_flight_each_get_their_own_answer() {
+    const LOOKUPS: usize = 3_000;
+    // What the server's own receive buffer holds by default.
+    const IN_FLIGHT: usize = 200;
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    let ports: Arc<Mutex<HashSet<u16>>> = Arc::default();
+    let seen = Arc::clone(&ports);
+    // Answers are held back and given in another order than asked, from a socket that sees where each came from.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        let mut peers = Vec::new();
+        while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
+            seen.lock().unwrap().insert(peer.port());
+            let query = Message::from_vec(&buffer[..length]).unwrap();
+            let asked = query.queries[0].name().to_ascii();
+            let number: u32 = asked.trim_start_matches('n').split('.').next().unwrap().parse().unwrap();
+            let record = record(&asked, RData::A(A(Ipv4Addr::from_bits(number))));
+            held.push(reply(&query, ResponseCode::NoError, &[record]).to_vec().unwrap());
+            peers.push(peer);
+            if held.len() == 50 {
+                for (bytes, peer) in held.drain(..).zip(peers.drain(..)).rev() {
+                    socket.send_to(&bytes, peer).await.unwrap();
+                }
+            }
+        }
+    });
+    let resolver = resolver(&[address]);
+    let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let lookups: Vec<_> = (0..LOOKUPS)
+        .map(|number| {
+            let (resolver, places) = (resolver.clone(), Arc::clone(&places));
+            tokio::spawn(async move {
+                let _place = places.acquire().await;
+                (number, resolver.a(&format!("n{number}.example")).await)
+            })
+        })
+        .collect();
+    for lookup in lookups {
+        let (number, found) = lookup.await.unwrap();
+        let expected = Ipv4Addr::from_bits(u32::try_from(number).unwrap()).to_string();
+        assert_eq!(found.records[0].address, expected);
+    }
+    assert_eq!((resolver.strays(), ports.lock().unwrap().len()), (0, 4));
+}
+
+#[tokio::test]
+async fn without_a_resolver_there_is_no_asking() {
+    assert!(Resolver::new(dns_settings(&[])).is_err());
+}
