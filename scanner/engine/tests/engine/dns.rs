@@ -55,7 +55,7 @@ async fn txt_segments_stay_apart_and_binary() {
     let txt = TXT::from_bytes(vec![b"v=STSv1; ", b"", b"id=\xff\x00"]);
     let server = dns_records(ResponseCode::NoError, vec![record("_mta-sts.example", RData::TXT(txt))]).await;
     let found = resolver(&[server]).txt("_mta-sts.example").await;
-    let segments: Vec<&[u8]> = found.records[0].segments.iter().map(|s| s.as_ref()).collect();
+    let segments: Vec<&[u8]> = found.records[0].segments.iter().map(AsRef::as_ref).collect();
     assert_eq!(segments, [&b"v=STSv1; "[..], b"", b"id=\xff\x00"]);
 }
 

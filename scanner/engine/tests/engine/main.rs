@@ -1,6 +1,8 @@
 //! The engine: its probes against servers on loopback that do as a test tells them, and whole runs against a
 //! simulated internet, whose ledger says what it really did.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a finding")]
+
 mod address;
 mod bench;
 mod certificate;

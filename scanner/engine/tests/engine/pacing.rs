@@ -7,6 +7,7 @@ use mxray_engine::{Pacer, PacingLimits};
 use tokio::time::{Instant, timeout};
 
 const UNLIMITED: PacingLimits = PacingLimits {
+    connections_max: 10_000,
     address_connections_max: 1_000,
     address_rate: None,
     prefix_connections_max: 1_000,
@@ -42,6 +43,15 @@ async fn one_prefix_is_given_so_many_connections_at_a_time() {
         assert!(timeout(A_WHILE, pacer.admit(ip(&format!("{inside}3")))).await.is_err());
         assert!(timeout(A_WHILE, pacer.admit(ip(outside))).await.is_ok());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_together_is_given_so_many_connections_at_a_time() {
+    let pacer = Pacer::new(&PacingLimits { connections_max: 1, ..UNLIMITED });
+    let held = pacer.admit(ip("192.0.2.1")).await;
+    assert!(timeout(A_WHILE, pacer.admit(ip("198.51.100.1"))).await.is_err());
+    drop(held);
+    assert!(timeout(A_WHILE, pacer.admit(ip("198.51.100.1"))).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

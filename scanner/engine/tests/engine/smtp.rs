@@ -21,6 +21,9 @@ const HOST: &str = "mx.example";
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const OFFER: &[u8] = b"250-mx.example\r\n250 StartTLS\r\n";
 
+/// What a server answers to line after line.
+type Script = &'static [&'static [u8]];
+
 /// No probe of an address asks DNS.
 async fn no_dns() -> SocketAddr {
     dns(|_, _| Vec::new()).await
@@ -45,7 +48,7 @@ fn codes(row: &SmtpSessionRow) -> Vec<(&str, Option<u16>)> {
 }
 
 /// A server that says its greeting and then answers line by line, in the clear.
-async fn plain(greeting: &'static [u8], script: &'static [&'static [u8]]) -> (SocketAddr, Heard) {
+async fn plain(greeting: &'static [u8], script: Script) -> (SocketAddr, Heard) {
     let heard = Heard::default();
     let log = Arc::clone(&heard);
     let server = tcp(move |mut stream| {
@@ -60,11 +63,7 @@ async fn plain(greeting: &'static [u8], script: &'static [&'static [u8]]) -> (So
 }
 
 /// A server by the book, which answers line by line inside TLS as well.
-async fn encrypted(
-    tls: TlsAcceptor,
-    ready: &'static [u8],
-    inside: &'static [&'static [u8]],
-) -> (SocketAddr, Heard) {
+async fn encrypted(tls: TlsAcceptor, ready: &'static [u8], inside: Script) -> (SocketAddr, Heard) {
     let heard = Heard::default();
     let log = Arc::clone(&heard);
     let server = tcp(move |mut stream| {
@@ -202,7 +201,7 @@ async fn without_an_offer_it_quits_politely() {
 
 #[tokio::test]
 async fn rfc5321_a_refusal_stops_at_its_step_and_quit_is_said() {
-    let turns: [(&[u8], &[&[u8]], Stage, &[&str]); 5] = [
+    let turns: [(&[u8], Script, Stage, &[&str]); 5] = [
         (b"554 blocked\r\n", &[], Stage::Banner, &["QUIT"]),
         (b"220 hi\r\n", &[b"450 later\r\n"], Stage::Ehlo, &["EHLO probe.example", "QUIT"]),
         (
@@ -226,11 +225,10 @@ async fn rfc5321_a_refusal_stops_at_its_step_and_quit_is_said() {
     ];
     for (greeting, script, stage, said) in turns {
         // The server hears `QUIT` and closes without an answer: that changes nothing.
-        let script: Vec<&'static [u8]> = script.to_vec();
         let heard = Heard::default();
         let log = Arc::clone(&heard);
         let server = tcp(move |mut stream| {
-            let (log, script) = (Arc::clone(&log), script.clone());
+            let log = Arc::clone(&log);
             async move {
                 stream.write_all(greeting).await.unwrap();
                 for answer in script {
@@ -252,7 +250,7 @@ async fn rfc5321_a_refusal_stops_at_its_step_and_quit_is_said() {
 #[tokio::test]
 async fn a_421_ends_it_without_quit_at_each_step() {
     const CLOSING: &[u8] = b"421 closing\r\n";
-    let turns: [(&[u8], &'static [&'static [u8]], Stage); 3] = [
+    let turns: [(&[u8], Script, Stage); 3] = [
         (CLOSING, &[], Stage::Banner),
         (b"220 hi\r\n", &[CLOSING], Stage::Ehlo),
         (b"220 hi\r\n", &[OFFER, CLOSING], Stage::Starttls),
@@ -347,14 +345,15 @@ async fn a_server_that_closes_or_resets_is_told_apart() {
     assert_eq!(row.replies[1].lines[0].as_ref(), b"250-half");
     assert_eq!(row.replies[1].code, None);
 
-    let resetting = tcp(|stream| async move { reset(stream) }).await;
+    let resetting = tcp(|stream| async move { drop(reset(stream)) }).await;
     let row = probe(resetting).await.row;
     assert_eq!(stopped(&row), (Some(Stage::Banner), Some(Cause::Reset)));
 }
 
-/// Closes a connection by a reset.
-fn reset(stream: TcpStream) {
+/// Arranges that a connection, once dropped, is closed by a reset.
+fn reset(stream: TcpStream) -> TcpStream {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    stream
 }
 
 #[tokio::test]
@@ -375,7 +374,7 @@ async fn handshake_of(respond: &'static [u8], then_reset: bool) -> SmtpSessionRo
         stream.read_exact(&mut rest).await.unwrap();
         stream.write_all(respond).await.unwrap();
         if then_reset {
-            reset(stream);
+            drop(reset(stream));
         }
     })
     .await;
