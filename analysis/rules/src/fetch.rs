@@ -2,12 +2,13 @@
 
 mod table;
 
-use mxray_evidence::{Cause, DomainRow, Ending, LookupStatus, Micros, PolicyRow, Stage};
+use mxray_evidence::{Cause, Ending, Micros, PolicyRow, Stage};
 
 use crate::certificates::ChainAssessment;
 use crate::chain::CertificateRules;
 use crate::finding::Notes;
 use crate::quote::quote;
+use crate::record::RecordVerdict;
 use crate::resolution::{Resolution, alias_target};
 use crate::rule::RuleId;
 use crate::session::{HandshakeFailure, end_words, handshake_failure};
@@ -32,7 +33,7 @@ const RESPONSE: &[RuleId] = &[
 /// What the fetch of a policy came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fetch<'a> {
-    /// No TXT record stands at `_mta-sts`.
+    /// No record announces a policy.
     NotAnnounced,
     /// It was not measured.
     Unknown,
@@ -53,25 +54,25 @@ pub(crate) enum Soundness {
 /// A policy's row and the judgement of the certificates it showed.
 pub(crate) type Served<'a> = Option<(&'a PolicyRow, Option<&'a ChainAssessment>)>;
 
-/// Judges the fetch of a domain's policy. It is looked for wherever a TXT record stands at `_mta-sts`, whatever that
-/// record says, and so it is judged there.
+/// Judges the fetch of a domain's policy. The scanner looks for one wherever a TXT record stands at `_mta-sts`; a
+/// record that neither is nor means to be one of MTA-STS, as under a wildcard, announces none, and then nothing that
+/// was fetched is held against the domain.
 pub(crate) fn judge<'a>(
-    domain: &DomainRow,
+    domain: &str,
+    record: RecordVerdict,
     served: Served<'a>,
     at: Option<Micros>,
     notes: &mut Notes,
 ) -> Fetch<'a> {
-    let subject = format!("mta-sts.{}", domain.domain);
+    let subject = format!("mta-sts.{domain}");
     let unknown = |notes: &mut Notes, why: &str| {
         let all = RULES.iter().map(|rule| rule.id).collect::<Vec<_>>();
         notes.unknown(&all, &subject, why);
         Fetch::Unknown
     };
-    match (domain.sts_txt.status(), served) {
-        (LookupStatus::NoData | LookupStatus::NxDomain, _) => Fetch::NotAnnounced,
-        (LookupStatus::Failed(_) | LookupStatus::Unanswered, _) => {
-            unknown(notes, "whether a record stands at _mta-sts is not known")
-        }
+    match (record, served) {
+        (RecordVerdict::Absent, _) => Fetch::NotAnnounced,
+        (RecordVerdict::Unknown, _) => unknown(notes, "whether a record announces a policy is not known"),
         (_, None) => unknown(notes, "the policy was not fetched"),
         (_, Some((row, _))) if Resolution::of(&row.a, &row.aaaa) == Resolution::Unknown => {
             unknown(notes, "the policy host's addresses were not answered for")

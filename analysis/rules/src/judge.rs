@@ -32,7 +32,7 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
     let name = domain.domain.as_str();
     let mut notes = Notes::new();
     let record = record::judge(domain, &mut notes);
-    let fetch = fetch::judge(domain, dossier.policy, at, &mut notes);
+    let fetch = fetch::judge(name, record, dossier.policy, at, &mut notes);
     let text = policy::judge(name, fetch, &mut notes);
     let route = Route::of(domain);
     mx_match::judge(name, &text, &route, &mut notes);

@@ -227,14 +227,13 @@ fn what_was_seen_before_we_stopped_is_judged() {
 }
 
 #[test]
-fn a_policy_is_looked_for_wherever_a_txt_record_stands() {
+fn a_txt_record_of_another_kind_announces_no_policy() {
     let mut case = stopped(Stage::Connect, Cause::NoAddress);
     case.domain.sts_txt.records[0].segments = vec![ByteBuf::from(*b"v=spf1 -all")];
     case.policy_row().a = lookup("mta-sts.d.example", 3, Vec::new());
     case.policy_row().aaaa = lookup("mta-sts.d.example", 3, Vec::new());
     let judgement = case.judge();
-    assert_eq!(
-        (judgement.verdict.record.as_str(), judgement.verdict.policy.as_str()),
-        ("absent", "unfetched")
-    );
+    assert!(judgement.findings.is_empty());
+    assert_eq!((judgement.verdict.record.as_str(), judgement.verdict.policy.as_str()), ("absent", "none"));
+    assert_eq!(case.outcome("sts-host-unresolvable"), Outcome::NotApplicable);
 }
