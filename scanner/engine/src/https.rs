@@ -140,7 +140,7 @@ impl Fetched {
         let Connected { stream, deadline, _permit } = connected;
         let shaken = net.tls.handshake(stream, &self.row.host, &[ALPN], deadline).await;
         self.certificates = shaken.certificates;
-        self.row.tls = Some(shaken.observation);
+        self.row.tls = shaken.observation;
         match shaken.outcome {
             Ok(stream) => exchange::get(&net.settings, stream, &mut self.row, deadline).await,
             Err(ending) => ending,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use mxray_protocol::name::DomainName;
 
 /// Domains and addresses that are left alone.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +93,7 @@ pub enum OptOutError {
     },
     /// A line is no domain, address or prefix.
     #[error(
-        "opt-out list {}, line {line}: `{entry}` is no domain (write it as A-labels), address or prefix; \
+        "opt-out list {}, line {line}: `{entry}` is no domain, address or prefix; \
          correct the line or put a # before it",
         path.display()
     )]
@@ -119,6 +120,10 @@ fn net(entry: &str) -> Option<IpNet> {
 
 /// A domain as lower-case A-labels, however many labels: an opt-out of a whole TLD is one line.
 fn domain(entry: &str) -> Option<String> {
+    if !entry.is_ascii() {
+        let name = entry.strip_prefix("*.").unwrap_or(entry);
+        return DomainName::parse(name).ok().map(DomainName::into_string);
+    }
     let name = entry.strip_prefix("*.").unwrap_or(entry).trim_end_matches('.').to_ascii_lowercase();
     let label = |label: &str| {
         (1..=63).contains(&label.len())

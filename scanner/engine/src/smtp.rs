@@ -67,13 +67,20 @@ impl Session {
         }
         let shaken = net.tls.handshake(stream, &self.row.host, &[], deadline).await;
         self.certificates = shaken.certificates;
-        let observed = self.row.tls.insert(shaken.observation);
+        self.row.tls = shaken.observation;
         let mut stream = match shaken.outcome {
             Ok(stream) => stream,
             Err(ending) => return ending,
         };
         dialogue.encrypted();
-        match converse(&mut stream, &mut dialogue, &mut self.row.replies, &mut Some(observed), deadline).await
+        match converse(
+            &mut stream,
+            &mut dialogue,
+            &mut self.row.replies,
+            &mut self.row.tls.as_mut(),
+            deadline,
+        )
+        .await
         {
             Talk::Ended(ending) => {
                 let goodbye = deadline.min(Instant::now() + FAREWELL_WAIT);

@@ -9,7 +9,7 @@ mod words;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mxray_evidence::{ByteBuf, Cause, Ending, Stage, TlsObservation};
+use mxray_evidence::{ByteBuf, Cause, Ending, OwnCause, Stage, TlsObservation};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -34,7 +34,8 @@ pub(crate) struct Tls {
 
 /// What a handshake came to: what it showed, the certificates themselves, and the stream, or why there is none.
 pub(crate) struct Handshake {
-    pub(crate) observation: TlsObservation,
+    /// `None` when none was begun.
+    pub(crate) observation: Option<TlsObservation>,
     pub(crate) certificates: Vec<Vec<u8>>,
     pub(crate) outcome: Result<TlsStream<TcpStream>, Ending>,
 }
@@ -63,47 +64,42 @@ impl Tls {
         deadline: Instant,
     ) -> Handshake {
         let begin = Instant::now();
+        let Ok(name) = ServerName::try_from(sni.to_owned()) else {
+            return Handshake::impossible();
+        };
         let mut config = self.config.clone();
         let recorder = Arc::new(Recorder::new(config.crypto_provider()));
         config.dangerous().set_certificate_verifier(Arc::<Recorder>::clone(&recorder));
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        let connected = match ServerName::try_from(sni.to_owned()) {
-            Err(error) => Err(Ending::stopped_with(Stage::Handshake, Cause::TlsError, error)),
-            Ok(name) => {
-                let connect = TlsConnector::from(Arc::new(config)).connect(name, stream);
-                match tokio::time::timeout_at(deadline, connect).await {
-                    Ok(Ok(stream)) => Ok(stream),
-                    Ok(Err(error)) => Err(Err(error)),
-                    Err(_) => Err(Ok(Ending::stopped(Stage::Handshake, Cause::Timeout))),
-                }
-                .map_err(|failed| {
-                    failed.unwrap_or_else(|error| {
-                        recorder.note_alert(&error);
-                        ending_of(Stage::Handshake, &error)
-                    })
-                })
-            }
-        };
+        let connect = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        let connected = tokio::time::timeout_at(deadline, connect).await;
         let mut recorded = recorder.take();
-        if let Ok(stream) = &connected {
-            recorded.note_session(stream.get_ref().1);
-        }
-        let observation = TlsObservation {
-            sni: sni.to_owned(),
-            elapsed_us: begin.elapsed().as_micros() as u64,
-            version: recorded.version.map(words::version),
-            cipher_suite: recorded.cipher_suite.map(words::cipher_suite),
-            group: recorded.group.map(words::group),
-            chain: recorded
-                .chain
-                .iter()
-                .map(|der| ByteBuf::from(certificate::digest(der).to_vec()))
-                .collect(),
-            signature_scheme: recorded.signature_scheme.map(words::signature_scheme),
-            signature_valid: recorded.signature_valid,
-            alert: recorded.alert,
+        let outcome = match connected {
+            Ok(Ok(stream)) => {
+                recorded.note_session(stream.get_ref().1);
+                Ok(stream)
+            }
+            Ok(Err(error)) => {
+                recorded.alert = alert_of(&error);
+                Err(ending_of(Stage::Handshake, &error))
+            }
+            Err(_) => Err(Ending::stopped(Stage::Handshake, Cause::Timeout)),
         };
-        Handshake { observation, certificates: recorded.chain, outcome: connected }
+        let elapsed_us = begin.elapsed().as_micros() as u64;
+        let (observation, certificates) = recorded.into_observation(sni, elapsed_us);
+        Handshake { observation: Some(observation), certificates, outcome }
+    }
+}
+
+impl Handshake {
+    /// For a name that DNS allows and SNI does not, such as one with a hyphen at a label's end.
+    fn impossible() -> Self {
+        let ending = Ending::Withheld {
+            stage: Stage::Handshake,
+            cause: OwnCause::NotAsked,
+            detail: Some("our TLS library cannot send this name as SNI".to_owned()),
+        };
+        Self { observation: None, certificates: Vec::new(), outcome: Err(ending) }
     }
 }
 
@@ -146,6 +142,23 @@ impl Recorded {
         self.cipher_suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
         self.group = session.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
     }
+
+    /// The observation, and the certificates that it names by their digests.
+    fn into_observation(self, sni: &str, elapsed_us: u64) -> (TlsObservation, Vec<Vec<u8>>) {
+        let key = |der: &Vec<u8>| ByteBuf::from(certificate::digest(der).to_vec());
+        let observation = TlsObservation {
+            sni: sni.to_owned(),
+            elapsed_us,
+            version: self.version.map(words::version),
+            cipher_suite: self.cipher_suite.map(words::cipher_suite),
+            group: self.group.map(words::group),
+            chain: self.chain.iter().map(key).collect(),
+            signature_scheme: self.signature_scheme.map(words::signature_scheme),
+            signature_valid: self.signature_valid,
+            alert: self.alert,
+        };
+        (observation, self.chain)
+    }
 }
 
 /// A verifier for one handshake, which writes down what it is shown and agrees to it.
@@ -166,10 +179,6 @@ impl Recorder {
 
     fn take(&self) -> Recorded {
         std::mem::take(&mut *self.recorded())
-    }
-
-    fn note_alert(&self, error: &io::Error) {
-        self.recorded().alert = alert_of(error);
     }
 
     fn note_signature(

@@ -75,7 +75,7 @@ impl Resolver {
         let upstreams = settings
             .resolvers
             .into_iter()
-            .map(|address| Upstream::open(address, &strays))
+            .map(|address| Upstream::open(address, &strays, QUERIES_A_CHANNEL_MAX))
             .collect::<io::Result<_>>()?;
         let inner = Inner {
             upstreams,
@@ -290,16 +290,18 @@ impl Drop for Inner {
 struct Upstream {
     address: SocketAddr,
     channels: Vec<Mutex<Arc<Channel>>>,
+    queries_a_channel_max: u32,
     turn: AtomicUsize,
     strays: Arc<AtomicU64>,
 }
 
 impl Upstream {
-    fn open(address: SocketAddr, strays: &Arc<AtomicU64>) -> io::Result<Self> {
+    fn open(address: SocketAddr, strays: &Arc<AtomicU64>, queries_a_channel_max: u32) -> io::Result<Self> {
         let channels = (0..CHANNELS_A_RESOLVER)
             .map(|_| Channel::open(address, Arc::clone(strays)).map(Mutex::new))
             .collect::<io::Result<_>>()?;
-        Ok(Self { address, channels, turn: AtomicUsize::new(0), strays: Arc::clone(strays) })
+        let turn = AtomicUsize::new(0);
+        Ok(Self { address, channels, queries_a_channel_max, turn, strays: Arc::clone(strays) })
     }
 
     async fn ask(&self, question: &mut Question, timeout: Duration) -> Result<Box<[u8]>, Ending> {
@@ -314,12 +316,60 @@ impl Upstream {
     fn channel(&self) -> Arc<Channel> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
         let mut channel = self.channels[turn].lock().unwrap_or_else(PoisonError::into_inner);
-        if channel.sent() >= QUERIES_A_CHANNEL_MAX
+        if channel.sent() >= self.queries_a_channel_max
             && let Ok(fresh) = Channel::open(self.address, Arc::clone(&self.strays))
         {
             channel.retire();
             *channel = fresh;
         }
         Arc::clone(&channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn worn_sockets_are_replaced_and_those_who_wait_at_them_are_answered() {
+        const QUERIES: usize = 100;
+        let server = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let upstream = Upstream::open(server.local_addr().unwrap(), &Arc::default(), 5).unwrap();
+        let first = Arc::downgrade(&upstream.channel());
+        let asking = async {
+            let upstream = Arc::new(upstream);
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..QUERIES {
+                let upstream = Arc::clone(&upstream);
+                asking.spawn(async move {
+                    let mut question = Question::new("h.example", RecordType::A).unwrap();
+                    upstream.ask(&mut question, Duration::from_secs(20)).await.unwrap()
+                });
+            }
+            asking.join_all().await.len()
+        };
+        // Nobody is answered before all have asked, so every retired socket has somebody who waits.
+        let answering = async {
+            let mut asked = Vec::new();
+            let mut buffer = [0; 512];
+            while asked.len() < QUERIES {
+                let (length, peer) = server.recv_from(&mut buffer).await.unwrap();
+                asked.push((buffer[..length].to_vec(), peer));
+            }
+            for (query, peer) in &mut asked {
+                query[2] |= 0x80;
+                server.send_to(query, *peer).await.unwrap();
+            }
+            asked.into_iter().map(|(_, peer)| peer.port()).collect::<HashSet<_>>()
+        };
+        let (answered, ports) = tokio::join!(asking, answering);
+        assert_eq!((answered, ports.len()), (QUERIES, QUERIES / 5));
+        while first.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -8,10 +8,17 @@ fn parse(text: &str) -> Result<OptOut, OptOutError> {
 
 #[test]
 fn a_domain_stands_for_itself_and_what_is_below_it() {
-    let list = parse("# who asked\n\nExample.COM.\n*.wild.example  # and below\r\ngov\n").unwrap();
-    for name in
-        ["example.com", "EXAMPLE.com.", "mta-sts.example.com", "a.b.wild.example", "wild.example", "x.gov"]
-    {
+    let list =
+        parse("# who asked\n\nExample.COM.\n*.wild.example  # and below\r\ngov\nBücher.example\n").unwrap();
+    for name in [
+        "example.com",
+        "EXAMPLE.com.",
+        "mta-sts.example.com",
+        "a.b.wild.example",
+        "wild.example",
+        "x.gov",
+        "mx.xn--bcher-kva.example",
+    ] {
         assert!(list.names(name), "{name}");
     }
     for name in ["notexample.com", "com", "example.com.evil.test", "example.org", ""] {
@@ -30,7 +37,7 @@ fn addresses_and_prefixes_become_nets() {
 
 #[test]
 fn a_line_that_cannot_be_understood_is_named() {
-    for bad in ["exa mple.com", "192.0.2.0/33", "1.2.3", "exämple.com", "a..b", "user@example.com"] {
+    for bad in ["exa mple.com", "192.0.2.0/33", "1.2.3", "exä mple.com", "a..b", "user@example.com"] {
         let error = parse(&format!("ok.example\n{bad}\n")).unwrap_err();
         let said = error.to_string();
         assert!(said.contains("opt-out.txt") && said.contains("line 2") && said.contains(bad), "{said}");

@@ -433,6 +433,26 @@ async fn an_alert_after_the_handshake_stands_beside_the_chain() {
 }
 
 #[tokio::test]
+async fn a_name_that_sni_cannot_carry_is_our_limit_and_not_their_fault() {
+    let (server, _) = plain(b"220 hi\r\n", &[OFFER, READY]).await;
+    let net = net(no_dns().await, settings(server.port()));
+    let row = probe_smtp(&net, "mx-.example", LOCALHOST).await.row;
+    assert!(matches!(
+        row.ending,
+        Ending::Withheld { stage: Stage::Handshake, cause: OwnCause::NotAsked, .. }
+    ));
+    assert_eq!((row.replies.len(), row.tls), (3, None));
+}
+
+#[tokio::test]
+async fn an_underscore_is_no_obstacle_to_sni() {
+    let identity = Identity::self_signed(&[HOST]);
+    let (server, _) = encrypted(identity.acceptor(), READY, INSIDE).await;
+    let net = net(no_dns().await, settings(server.port()));
+    assert_eq!(probe_smtp(&net, "mx_1.example", LOCALHOST).await.row.ending, Ending::Completed);
+}
+
+#[tokio::test]
 async fn a_broken_farewell_within_tls_leaves_it_complete() {
     let identity = Identity::self_signed(&[HOST]);
     let tls = identity.acceptor();
