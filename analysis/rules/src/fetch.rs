@@ -238,7 +238,7 @@ impl<'a> Judging<'_, 'a> {
             Ending::Stopped { cause: Cause::Oversize, .. } => {
                 self.violation(RuleId::StsFetchOversize, None, words)
             }
-            _ if row.body_truncated => {
+            Ending::Completed if row.body_truncated => {
                 self.violation(RuleId::StsFetchOversize, None, "the body is longer than what was kept of it")
             }
             Ending::Stopped { cause, .. } => {

@@ -60,7 +60,7 @@ pub struct VerdictRow {
     pub policy: String,
     /// The policy's mode, where it is valid.
     pub mode: Option<String>,
-    /// The policy's max_age, seconds, where it is valid.
+    /// The policy's `max_age`, seconds, where it is valid.
     pub max_age: Option<u64>,
     /// The TLS-RPT record: `absent`, `valid`, `invalid`, `unknown`.
     pub tlsrpt: String,

@@ -155,6 +155,13 @@ fn rfc8461_3_3_the_response_is_whole_in_time_and_size() {
     assert_unfetched(&dripping, "sts-fetch-timeout");
     let announced = fetched(|row| row.body_truncated = true);
     assert_unfetched(&announced, "sts-fetch-oversize");
+
+    // More was announced than arrived, and the connection ended: that is no size.
+    let cut = fetched(|row| {
+        row.body_truncated = true;
+        row.ending = Ending::stopped(Stage::Body, Cause::Closed);
+    });
+    assert_unfetched(&cut, "sts-fetch-incomplete/closed");
 }
 
 #[test]
