@@ -61,7 +61,7 @@ pub struct PartLabel {
 
 /// Writes one part file: rows in, a file under its final name out, or none at all.
 ///
-/// The file is invisible to readers (its name ends in `.tmp`) until [`publish`](Self::publish).
+/// The file is invisible to readers (its name ends in `.tmp`) until [`FinishedPart::publish`].
 pub struct PartWriter<T> {
     writer: ArrowWriter<File>,
     fields: Vec<FieldRef>,
