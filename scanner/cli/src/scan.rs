@@ -1,0 +1,158 @@
+//! `mxray scan`: measure, and keep what was seen.
+
+mod display;
+mod meter;
+mod summary;
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{ArgMatches, Args, ValueEnum};
+use mxray_engine::{Input, Progress, ScanConfig, Stages, Stop};
+use mxray_evidence::HowEnded;
+
+use self::display::Display;
+use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupts;
+use crate::probing::ProbeFlags;
+use crate::{config_file, open_files, runtime, stdout};
+
+/// Measures: asks DNS, HTTPS and SMTP about every domain of the inputs, and writes what was seen as a run.
+///
+/// Every flag can stand in a TOML file (`--config`), its long name the key; what is typed wins.
+/// `--print-config` writes such a file. The first Ctrl-C finishes what is in flight and leaves a run that
+/// `--resume` goes on with; the second leaves at once, and what was not committed is measured again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mxray scan domains.txt --out run --ehlo-name scan.example.net --contact https://example.net/scan
+  mxray scan toplist.csv.gz --column domain --out run --config scan.toml --rate 200
+  mxray scan toplist.csv.gz --column domain --out run --config scan.toml --resume")]
+pub(crate) struct ScanArgs {
+    /// Lists of domains, plain, CSV, gz or zst; `-` is stdin.
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// The folder of the run, to be made.
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+    /// The column of the CSV that holds the domain. Default: found by its header.
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// What to ask: DNS always, policies by HTTPS, mail hosts by SMTP.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "dns,policy,smtp")]
+    stages: Vec<StageWord>,
+    /// Lines of input in a chunk, which is committed as a whole.
+    #[arg(long, value_name = "N", default_value = "10000")]
+    chunk_lines: NonZeroU64,
+    /// Go on with the run in `--out` where its journal ends.
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    probe: ProbeFlags,
+    /// What to say on stderr.
+    #[arg(long, value_enum, default_value = "text")]
+    log: LogForm,
+    /// A TOML file of these flags, their long names the keys; what is typed wins.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write the configuration as a file for `--config` to stdout, and measure nothing.
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// A stage of the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StageWord {
+    /// MX, NS and the two TXT records.
+    Dns,
+    /// The MTA-STS policy.
+    Policy,
+    /// Sessions with the MX hosts.
+    Smtp,
+}
+
+/// What goes to stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    /// Progress on a terminal; warnings and the end anywhere.
+    Text,
+    /// An event a line, as JSON.
+    Json,
+    /// Errors alone.
+    Quiet,
+}
+
+pub(crate) fn run(args: &ScanArgs, typed: &ArgMatches) -> Result<Exit, Failure> {
+    if args.print_config {
+        stdout::write(&config_file::sample(typed))?;
+        return Ok(Exit::Done);
+    }
+    let config = config(args)?;
+    open_files::raise();
+    runtime::start()?.block_on(scan(config, args.log))
+}
+
+/// What was typed, as what is to be done.
+fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
+    if args.inputs.is_empty() {
+        return Err(Failure::refused("nothing to scan: name a list of domains, or - for stdin"));
+    }
+    let Some(out) = args.out.clone() else {
+        return Err(Failure::refused("nowhere to write: name a folder for the run with --out"));
+    };
+    let named =
+        |path: &PathBuf| if path.as_os_str() == "-" { Input::Stdin } else { Input::Path(path.clone()) };
+    Ok(ScanConfig {
+        column: args.column.clone(),
+        stages: Stages {
+            policy: args.stages.contains(&StageWord::Policy),
+            smtp: args.stages.contains(&StageWord::Smtp),
+        },
+        chunk_lines: args.chunk_lines.get(),
+        resume: args.resume,
+        ..args.probe.config(args.inputs.iter().map(named).collect(), out)?
+    })
+}
+
+/// Scans until the input ends or somebody says stop, and tells about it on stderr.
+async fn scan(config: ScanConfig, log: LogForm) -> Result<Exit, Failure> {
+    let (progress, stop, begun) = (Arc::new(Progress::default()), Stop::new(), Instant::now());
+    let interrupts = Interrupts::listen()?;
+    let display = Display::start(log, Arc::clone(&progress));
+    let heeding = tokio::spawn(heed(interrupts, stop.clone()));
+    let ended = mxray_engine::scan(config, Arc::clone(&progress), display.events(), stop).await;
+    heeding.abort();
+    let ended = match ended {
+        Ok(summary) => Ok(summary),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let exit = failure.exit();
+            if display.failed(&failure.line()) { Err(Ok(exit)) } else { Err(Err(failure)) }
+        }
+    };
+    display.stop();
+    let summary = match ended {
+        Ok(summary) => summary,
+        Err(told) => return told,
+    };
+    if log == LogForm::Text {
+        eprint!("{}", summary::text(&summary, &progress, begun.elapsed()));
+    }
+    match summary.how {
+        HowEnded::Completed => Ok(Exit::Done),
+        HowEnded::Interrupted => Ok(Exit::Interrupted),
+        HowEnded::Running | HowEnded::Failed => Ok(Exit::Internal),
+    }
+}
+
+/// The first signal drains, the second aborts, and a third does not wait for the disk either: the journal holds.
+async fn heed(mut interrupts: Interrupts, stop: Stop) {
+    interrupts.next().await;
+    stop.drain();
+    interrupts.next().await;
+    stop.abort();
+    interrupts.next().await;
+    std::process::exit(Exit::Interrupted.code().into());
+}

@@ -1,0 +1,180 @@
+//! What a scan says on stderr: bars for a person at a terminal, lines of JSON for a machine.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mxray_engine::{Event, EventSink, Progress};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::LogForm;
+use super::meter::{Meter, Reading};
+
+/// A terminal is drawn so often.
+const DRAWN_EVERY: Duration = Duration::from_millis(250);
+/// A log has a line of numbers so often.
+const LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// The bar's length in steps.
+const STEPS: u64 = 10_000;
+
+/// The display of a running scan.
+pub(crate) struct Display {
+    form: LogForm,
+    bar: Option<ProgressBar>,
+    ticking: Option<JoinHandle<()>>,
+}
+
+impl Display {
+    /// Begins to look at `progress`, on the current tokio runtime.
+    pub(crate) fn start(form: LogForm, progress: Arc<Progress>) -> Self {
+        let bar = (form == LogForm::Text && io::stderr().is_terminal()).then(bar);
+        let ticking = match (form, &bar) {
+            (LogForm::Json, _) => Some(tokio::spawn(log(progress))),
+            (_, Some(bar)) => Some(tokio::spawn(draw(bar.clone(), progress))),
+            _ => None,
+        };
+        Self { form, bar, ticking }
+    }
+
+    /// Where the scan's events are to go.
+    pub(crate) fn events(&self) -> EventSink {
+        let (form, bar) = (self.form, self.bar.clone());
+        EventSink::new(move |event| match form {
+            LogForm::Json => eprintln!("{}", stamped(serde_json::to_value(&event).unwrap_or_default())),
+            LogForm::Text => {
+                if let Some(line) = in_words(&event, bar.is_some()) {
+                    say(bar.as_ref(), &line);
+                }
+            }
+            LogForm::Quiet => {}
+        })
+    }
+
+    /// Says in the log's own form why the scan ended; `false` when that is for somebody else to say.
+    pub(crate) fn failed(&self, line: &str) -> bool {
+        if self.form == LogForm::Json {
+            eprintln!("{}", stamped(json!({ "event": "failed", "message": line })));
+        }
+        self.form == LogForm::Json
+    }
+
+    /// Takes the bar off the terminal.
+    pub(crate) fn stop(self) {
+        if let Some(ticking) = self.ticking {
+            ticking.abort();
+        }
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}\n{bar:40} {prefix}").expect("the template is a template");
+    ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr()).with_style(style)
+}
+
+fn say(bar: Option<&ProgressBar>, line: &str) {
+    match bar {
+        Some(bar) => bar.suspend(|| eprintln!("{line}")),
+        None => eprintln!("{line}"),
+    }
+}
+
+async fn draw(bar: ProgressBar, progress: Arc<Progress>) {
+    let mut meter = Meter::new();
+    let mut ticks = tokio::time::interval(DRAWN_EVERY);
+    loop {
+        ticks.tick().await;
+        let reading = meter.read(&progress, Instant::now());
+        bar.set_message(table(&reading));
+        bar.set_prefix(bottom_line(&reading));
+        bar.set_position(reading.fraction.map_or(0, step));
+        bar.tick();
+    }
+}
+
+#[expect(clippy::cast_sign_loss, reason = "a fraction is not negative")]
+fn step(fraction: f64) -> u64 {
+    (fraction * STEPS as f64) as u64
+}
+
+async fn log(progress: Arc<Progress>) {
+    let mut meter = Meter::new();
+    let mut ticks = tokio::time::interval(LOGGED_EVERY);
+    ticks.tick().await;
+    loop {
+        meter.read(&progress, Instant::now());
+        ticks.tick().await;
+        let reading = meter.read(&progress, Instant::now());
+        eprintln!("{}", stamped(numbers(&reading)));
+    }
+}
+
+fn numbers(reading: &Reading) -> Value {
+    let mut value = json!({
+        "event": "progress",
+        "lines": reading.lines,
+        "rejects": reading.rejects,
+        "lines_committed": reading.lines_committed,
+        "chunks_committed": reading.chunks_committed,
+        "fraction": reading.fraction,
+        "eta_seconds": reading.eta_seconds,
+    });
+    for (name, stage) in &reading.stages {
+        value[name] = json!(stage);
+    }
+    value
+}
+
+fn stamped(mut event: Value) -> Value {
+    event["time_us"] = mxray_engine::now().into();
+    event
+}
+
+fn table(reading: &Reading) -> String {
+    let mut text = format!("{:<11}{:>12}{:>10}{:>12}{:>11}\n", "", "done", "a second", "in flight", "failed");
+    for (name, stage) in &reading.stages {
+        let _ = writeln!(
+            text,
+            "{:<11}{:>12}{:>10}{:>12}{:>11}",
+            name.replace('_', " "),
+            HumanCount(stage.done).to_string(),
+            format!("{:.0}", stage.per_second),
+            HumanCount(stage.in_flight).to_string(),
+            HumanCount(stage.failed).to_string(),
+        );
+    }
+    text.pop();
+    text
+}
+
+fn bottom_line(reading: &Reading) -> String {
+    let committed = format!("{} lines kept", HumanCount(reading.lines_committed));
+    let part = reading.fraction.map_or(String::new(), |fraction| format!("{:.1} %, ", fraction * 100.0));
+    let eta = match reading.eta_seconds {
+        Some(seconds) if seconds < 1e7 => {
+            format!(", {} to go", HumanDuration(Duration::from_secs_f64(seconds)))
+        }
+        _ => String::new(),
+    };
+    format!("{part}{committed}{eta}")
+}
+
+/// What a person wants to be told. Away from a terminal that is what went wrong, and the end.
+fn in_words(event: &Event, terminal: bool) -> Option<String> {
+    match event {
+        Event::Started { folder, .. } if terminal => Some(format!("scanning into {folder}")),
+        Event::Resumed { folder, counts, .. } if terminal => {
+            Some(format!("going on in {folder}: {} lines are done", HumanCount(counts.lines)))
+        }
+        Event::Warning { message } => Some(format!("warning: {message}")),
+        Event::Draining => {
+            Some("stopping: what is in flight is finished and kept; Ctrl-C again leaves at once".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,54 @@
+//! What the binary says of itself: contracts, held by golden files.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::mxray::{golden, refuses, run};
+
+#[test]
+fn the_schema_is_a_contract() {
+    golden("schema.md", &run(&["schema", "--format", "markdown"]).stdout);
+}
+
+#[test]
+fn the_schema_is_the_same_in_every_form() {
+    let json: Value = serde_json::from_str(&run(&["schema", "--format", "json"]).stdout).unwrap();
+    let text = run(&["schema"]).stdout;
+    for table in json["tables"].as_array().unwrap() {
+        for column in table["columns"].as_array().unwrap() {
+            let name = column["name"].as_str().unwrap();
+            assert!(text.lines().any(|line| line.trim_start().starts_with(name)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_is_not_there_is_refused_with_those_that_are() {
+    refuses(&["schema", "domain"], 2, &["\"domain\"", "domains", "smtp_sessions"]);
+}
+
+#[test]
+fn the_help_is_a_contract() {
+    let top = run(&["--help"]).stdout;
+    let verbs = top
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help");
+    let mut all = format!("$ mxray --help\n{top}");
+    for verb in verbs {
+        let _ = write!(all, "\n$ mxray {verb} --help\n{}", run(&[verb, "--help"]).stdout);
+    }
+    assert!(all.contains("$ mxray scan --help"), "{all}");
+    golden("help.txt", &all);
+}
+
+#[test]
+fn no_colour_where_nobody_looks() {
+    assert!(!run(&["schema"]).stdout.contains('\x1b'));
+    assert!(!run(&["--help"]).stdout.contains('\x1b'));
+}

@@ -1,0 +1,7 @@
+//! The binary, run as a person or a script would run it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod configuration;
+mod documents;
+mod mxray;
