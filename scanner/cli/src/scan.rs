@@ -121,7 +121,7 @@ async fn scan(config: ScanConfig, log: LogForm) -> Result<Exit, Failure> {
     let (progress, stop, begun) = (Arc::new(Progress::default()), Stop::new(), Instant::now());
     let interrupts = Interrupts::listen()?;
     let display = Display::start(log, Arc::clone(&progress));
-    let heeding = tokio::spawn(heed(interrupts, stop.clone()));
+    let heeding = tokio::spawn(heed(interrupts, stop.clone(), display.voice()));
     let ended = mxray_engine::scan(config, Arc::clone(&progress), display.events(), stop).await;
     heeding.abort();
     let ended = match ended {
@@ -148,11 +148,13 @@ async fn scan(config: ScanConfig, log: LogForm) -> Result<Exit, Failure> {
 }
 
 /// The first signal drains, the second aborts, and a third does not wait for the disk either: the journal holds.
-async fn heed(mut interrupts: Interrupts, stop: Stop) {
+async fn heed(mut interrupts: Interrupts, stop: Stop, say: impl Fn(&str)) {
     interrupts.next().await;
     stop.drain();
+    say("stopping: what is in flight is finished and kept; Ctrl-C again leaves at once");
     interrupts.next().await;
     stop.abort();
+    say("leaving: what is not kept yet will be measured again");
     interrupts.next().await;
     std::process::exit(Exit::Interrupted.code().into());
 }

@@ -17,6 +17,8 @@ use super::meter::{Meter, Reading};
 const DRAWN_EVERY: Duration = Duration::from_millis(250);
 /// A log has a line of numbers so often.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// And its first one, a sign of life, so soon.
+const FIRST_LOGGED_AFTER: Duration = Duration::from_secs(1);
 /// The bar's length in steps.
 const STEPS: u64 = 10_000;
 
@@ -51,6 +53,16 @@ impl Display {
             }
             LogForm::Quiet => {}
         })
+    }
+
+    /// A way to tell a person something; those who read JSON are told by events.
+    pub(crate) fn voice(&self) -> impl Fn(&str) + Send + use<> {
+        let (form, bar) = (self.form, self.bar.clone());
+        move |line| {
+            if form == LogForm::Text {
+                say(bar.as_ref(), line);
+            }
+        }
     }
 
     /// Says in the log's own form why the scan ended; `false` when that is for somebody else to say.
@@ -104,10 +116,9 @@ fn step(fraction: f64) -> u64 {
 
 async fn log(progress: Arc<Progress>) {
     let mut meter = Meter::new();
-    let mut ticks = tokio::time::interval(LOGGED_EVERY);
-    ticks.tick().await;
+    meter.read(&progress, Instant::now());
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + FIRST_LOGGED_AFTER, LOGGED_EVERY);
     loop {
-        meter.read(&progress, Instant::now());
         ticks.tick().await;
         let reading = meter.read(&progress, Instant::now());
         eprintln!("{}", stamped(numbers(&reading)));
@@ -172,9 +183,6 @@ fn in_words(event: &Event, terminal: bool) -> Option<String> {
             Some(format!("going on in {folder}: {} lines are done", HumanCount(counts.lines)))
         }
         Event::Warning { message } => Some(format!("warning: {message}")),
-        Event::Draining => {
-            Some("stopping: what is in flight is finished and kept; Ctrl-C again leaves at once".to_owned())
-        }
         _ => None,
     }
 }

@@ -4,4 +4,6 @@
 
 mod configuration;
 mod documents;
+mod lab;
 mod mxray;
+mod scanning;
