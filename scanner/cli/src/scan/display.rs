@@ -164,8 +164,10 @@ fn table(reading: &Reading) -> String {
 }
 
 fn bottom_line(reading: &Reading) -> String {
-    let committed = format!("{} lines kept", HumanCount(reading.lines_committed));
-    let part = reading.fraction.map_or(String::new(), |fraction| format!("{:.1} %, ", fraction * 100.0));
+    let committed = format!("{} lines on disk", HumanCount(reading.lines_committed));
+    let part = reading
+        .fraction
+        .map_or(String::new(), |fraction| format!("{:.1} % of the input, ", fraction * 100.0));
     let eta = match reading.eta_seconds {
         Some(seconds) if seconds < 1e7 => {
             format!(", {} to go", HumanDuration(Duration::from_secs_f64(seconds)))

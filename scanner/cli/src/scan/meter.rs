@@ -81,7 +81,9 @@ impl Meter {
             (name, reading)
         });
         let pace = fraction.zip(first.fraction).map_or(0.0, |(now, then)| rate(now - then));
-        let eta_seconds = fraction.filter(|_| pace > 0.0).map(|now| (1.0 - now) / pace);
+        let input = fraction.filter(|now| pace > 0.0 || *now >= 1.0);
+        let input = input.map(|now| if now < 1.0 { (1.0 - now) / pace } else { 0.0 });
+        let eta_seconds = input.and_then(|input| Some(input.max(backlog_seconds(&stages)?)));
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Reading {
             stages,
@@ -93,6 +95,13 @@ impl Meter {
             eta_seconds,
         }
     }
+}
+
+/// How long what has begun takes to end, at the pace of the slowest stage; `None` when one stands still.
+fn backlog_seconds(stages: &[(&'static str, StageReading)]) -> Option<f64> {
+    stages.iter().filter(|(_, stage)| stage.in_flight > 0).try_fold(0.0, |longest: f64, (_, stage)| {
+        (stage.per_second > 0.0).then(|| longest.max(stage.in_flight as f64 / stage.per_second))
+    })
 }
 
 fn stages(progress: &Progress) -> [(&'static str, &StageProgress); 5] {
@@ -140,6 +149,20 @@ mod tests {
                 assert!((stage.per_second - 1.0).abs() < 0.1, "{}", stage.per_second);
             }
         }
+    }
+
+    #[test]
+    fn an_end_of_input_is_not_yet_the_end() {
+        let progress = Progress::default();
+        progress.input_bytes_total.store(100, Ordering::Relaxed);
+        progress.input_bytes.store(100, Ordering::Relaxed);
+        progress.lines.store(10, Ordering::Relaxed);
+        progress.sessions.started.store(30, Ordering::Relaxed);
+        let (mut meter, begun) = (Meter::new(), Instant::now());
+        assert_eq!(meter.read(&progress, begun).eta_seconds, None, "nobody can say");
+        progress.sessions.done.store(10, Ordering::Relaxed);
+        let eta = meter.read(&progress, begun + Duration::from_secs(1)).eta_seconds.unwrap();
+        assert!((eta - 2.0).abs() < 1e-9, "{eta}");
     }
 
     #[test]
