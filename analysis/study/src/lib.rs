@@ -20,6 +20,6 @@ pub use classify::{Classified, ClassifyOptions, classifications, classify, newes
 pub use compare::{Agreement, ColumnAgreement, Difference, RuleAgreement, compare};
 pub use error::StudyError;
 pub use grid::Grid;
-pub use report::{Report, report};
+pub use report::{Report, ReportTable, report};
 pub use sql::{Answer, query};
 pub use truth::{Defect, KnownDomain};

@@ -81,8 +81,23 @@ const SECTIONS: &[Section] = &[
 pub struct Report {
     /// The Markdown page, as written to `report.md`.
     pub markdown: String,
+    /// The page's tables, in its order.
+    pub tables: Vec<ReportTable>,
     /// Every file written.
     pub files: Vec<PathBuf>,
+}
+
+/// A table of a report.
+#[derive(Debug, Clone)]
+pub struct ReportTable {
+    /// The name of its file, without `.csv`.
+    pub name: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What a reader must know to read it rightly.
+    pub about: &'static str,
+    /// As on the page: rates in percent.
+    pub grid: Grid,
 }
 
 /// Writes `report.md` and a CSV file a table into `out`, from the classification `id` of `run`. The same
@@ -99,6 +114,7 @@ pub async fn report(run: &RunDir, id: &str, out: &Path) -> Result<Report, StudyE
     let session = Session::open(run, Some(id))?;
     let mut markdown = preamble(&manifest, &classified);
     let mut files = Vec::new();
+    let mut tables = Vec::new();
     for section in SECTIONS {
         let grid = session.ask(section.sql).await?.into_grid().await?;
         let path = out.join(format!("{}.csv", section.name));
@@ -108,16 +124,19 @@ pub async fn report(run: &RunDir, id: &str, out: &Path) -> Result<Report, StudyE
         files.push(path);
         write!(markdown, "\n## {}\n\n{}\n\n", section.title, section.about)
             .expect("a string takes what is written to it");
+        let Section { name, title, about, .. } = *section;
+        let grid = for_people(grid);
         if grid.rows.is_empty() {
             markdown.push_str("Nothing to show.\n");
         } else {
-            markdown.push_str(&for_people(grid).to_markdown());
+            markdown.push_str(&grid.to_markdown());
         }
+        tables.push(ReportTable { name, title, about, grid });
     }
     let path = out.join("report.md");
     fs::write(&path, &markdown).map_err(StudyError::file("writing", &path))?;
     files.push(path);
-    Ok(Report { markdown, files })
+    Ok(Report { markdown, tables, files })
 }
 
 /// Where the numbers come from.
