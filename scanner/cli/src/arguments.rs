@@ -4,9 +4,15 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::check::CheckArgs;
+use crate::classify::ClassifyArgs;
 use crate::config_file;
+use crate::demo::DemoArgs;
 use crate::exit::{self, Failure};
 use crate::lab::LabArgs;
+use crate::query::QueryArgs;
+use crate::report::ReportArgs;
+use crate::rules::RulesArgs;
 use crate::scan::ScanArgs;
 use crate::schema::SchemaArgs;
 
@@ -25,9 +31,15 @@ pub(crate) struct Cli {
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Demo(DemoArgs),
+    Check(Box<CheckArgs>),
     Scan(Box<ScanArgs>),
-    Lab(LabArgs),
+    Classify(ClassifyArgs),
+    Report(ReportArgs),
+    Query(QueryArgs),
+    Rules(RulesArgs),
     Schema(SchemaArgs),
+    Lab(LabArgs),
 }
 
 /// What was typed, with the configuration file's part of it written out.
@@ -75,7 +87,10 @@ mod tests {
                 .expect("every help has an example");
             let mut count = 0;
             for line in examples.lines().filter(|line| !line.trim().is_empty()) {
-                let words = line.split_whitespace().map(|word| word.trim_matches('\''));
+                let words = line.split('"').enumerate().flat_map(|(i, part)| match i % 2 {
+                    0 => part.split_whitespace().collect(),
+                    _ => vec![part],
+                });
                 Cli::command().try_get_matches_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
                 count += 1;
             }

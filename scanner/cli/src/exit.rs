@@ -21,7 +21,6 @@ Exit codes:
 pub(crate) enum Exit {
     /// Done, and nothing is wrong.
     Done,
-    #[expect(dead_code, reason = "`check` and `demo` come next")]
     /// Done, and something is wrong with what was looked at.
     Findings,
     /// What was asked cannot be: a flag, a file, a name. For `check`: nothing could be measured.

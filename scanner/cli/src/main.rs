@@ -1,15 +1,23 @@
 //! `mxray`: a census of mail transport security. One binary; a file a verb.
 
 mod arguments;
+mod check;
+mod classify;
 mod config_file;
+mod demo;
 mod exit;
 mod format;
 mod grid;
 mod interrupt;
 mod lab;
+mod moment;
 mod open_files;
 mod palette;
 mod probing;
+mod query;
+mod report;
+mod rules;
+mod run_folder;
 mod runtime;
 mod scan;
 mod schema;
@@ -25,6 +33,12 @@ fn main() -> ExitCode {
     exit::conclude(typed.and_then(|Typed { verb, matches }| match verb {
         Verb::Scan(args) => scan::run(&args, &matches),
         Verb::Lab(args) => lab::run(&args),
+        Verb::Check(args) => check::run(*args),
+        Verb::Classify(args) => classify::run(&args),
+        Verb::Report(args) => report::run(&args),
+        Verb::Query(args) => query::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Rules(args) => rules::run(&args),
         Verb::Schema(args) => schema::run(&args),
     }))
 }

@@ -30,7 +30,6 @@ impl Palette {
     }
 
     /// What is broken.
-    #[expect(dead_code, reason = "`check` comes next")]
     pub(crate) fn bad(self, text: &str) -> String {
         self.paint("31", text)
     }

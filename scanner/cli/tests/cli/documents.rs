@@ -12,6 +12,22 @@ fn the_schema_is_a_contract() {
 }
 
 #[test]
+fn the_codebook_is_a_contract() {
+    golden("rules.md", &run(&["rules", "--format", "markdown"]).stdout);
+}
+
+#[test]
+fn the_codebook_is_the_same_in_every_form() {
+    let json: Value = serde_json::from_str(&run(&["rules", "--format", "json"]).stdout).unwrap();
+    let text = run(&["rules"]).stdout;
+    for rule in json.as_array().unwrap() {
+        let name = rule["rule"].as_str().unwrap();
+        assert!(text.lines().any(|line| line.starts_with(&format!("{name}  "))), "{name}");
+        assert!(text.contains(rule["advice"].as_str().unwrap()), "{name}");
+    }
+}
+
+#[test]
 fn the_schema_is_the_same_in_every_form() {
     let json: Value = serde_json::from_str(&run(&["schema", "--format", "json"]).stdout).unwrap();
     let text = run(&["schema"]).stdout;

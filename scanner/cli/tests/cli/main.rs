@@ -4,6 +4,8 @@
 
 mod configuration;
 mod documents;
+mod judging;
 mod lab;
 mod mxray;
 mod scanning;
+mod world;

@@ -1,0 +1,111 @@
+//! `mxray query`: a question of one's own.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use mxray_study::Grid;
+
+use crate::exit::{Exit, Failure};
+use crate::run_folder;
+use crate::runtime;
+use crate::stdout;
+
+/// Answers SQL over a run: its evidence, its newest classification, and the codebook as `rules`.
+///
+/// `mxray schema` names the tables and their columns. Nothing can be written by a query.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mxray query run \"SHOW TABLES\"
+  mxray query run \"SELECT mode, count(*) FROM verdicts GROUP BY mode\" --format csv")]
+pub(crate) struct QueryArgs {
+    /// The folder of the run.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// The question.
+    #[arg(value_name = "SQL")]
+    sql: String,
+    /// In which form to have the answer. CSV and JSON come as they are made, and may be larger than memory.
+    #[arg(long, value_enum, default_value = "table")]
+    format: QueryFormat,
+    /// Which classification to take, by the name of its folder. Default: the newest, if there is one.
+    #[arg(long, value_name = "ID")]
+    classification: Option<String>,
+}
+
+/// The forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum QueryFormat {
+    /// Aligned columns.
+    Table,
+    /// CSV (RFC 4180), a header first.
+    Csv,
+    /// JSON, an object a line.
+    Json,
+}
+
+pub(crate) fn run(args: &QueryArgs) -> Result<Exit, Failure> {
+    let (run, _) = run_folder::open(&args.run)?;
+    let id = match args.classification.as_deref() {
+        Some(id) => Some(run_folder::classification(&run, Some(id))?.id),
+        None => mxray_study::classifications(&run)?.pop().map(|classified| classified.id),
+    };
+    runtime::start()?.block_on(async {
+        let answer = mxray_study::query(&run, id.as_deref(), &args.sql).await?;
+        let pipe = Pipe::default();
+        let written = match args.format {
+            QueryFormat::Table => return stdout::write(&printable(answer.into_grid().await?).to_string()),
+            QueryFormat::Csv => answer.write_csv(&pipe).await,
+            QueryFormat::Json => answer.write_json_lines(&pipe).await,
+        };
+        if pipe.reader_gone.get() { Ok(()) } else { Ok(written?) }
+    })?;
+    Ok(Exit::Done)
+}
+
+/// What hosts said may hold anything; a terminal obeys some of it.
+fn printable(mut grid: Grid) -> Grid {
+    for cell in grid.rows.iter_mut().flatten().filter(|cell| cell.contains(char::is_control)) {
+        *cell = cell.escape_debug().to_string();
+    }
+    grid
+}
+
+/// Stdout, whose reader may go away (`| head`), which is no failure.
+#[derive(Default)]
+struct Pipe {
+    reader_gone: Cell<bool>,
+}
+
+impl Pipe {
+    fn note<T>(&self, written: io::Result<T>) -> io::Result<T> {
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.reader_gone.set(true);
+        }
+        written
+    }
+}
+
+impl Write for &Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.note(io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.note(io::stdout().flush())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_told_what_a_host_said() {
+        let mut grid = Grid::new(&["banner"]);
+        grid.push(vec!["220 \x1b[2Jhé\n".to_owned()]);
+        assert_eq!(printable(grid).rows, [["220 \\u{1b}[2Jhé\\n"]]);
+    }
+}
