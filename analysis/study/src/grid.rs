@@ -60,6 +60,11 @@ impl Grid {
         text
     }
 
+    /// As plain aligned text, each line behind `indent`.
+    pub fn indented(&self, indent: &str) -> String {
+        self.to_string().lines().flat_map(|line| [indent, line, "\n"]).collect()
+    }
+
     /// As CSV (RFC 4180), a header first.
     pub fn write_csv(&self, out: impl io::Write) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(out);

@@ -15,6 +15,7 @@ use crate::exit::{Blame, Exit, Failure};
 use crate::format::AnswerFormat;
 use crate::palette::Palette;
 use crate::probing::ProbeFlags;
+use crate::progress_line::ProgressLine;
 use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
@@ -88,7 +89,12 @@ fn measure(
     std::fs::write(&list, names.join("\n")).environment(|| format!("writing {}", list.display()))?;
     let config = probe.config(vec![Input::Path(list)], out.to_owned())?;
     let progress = Arc::new(Progress::default());
-    runtime::start()?.block_on(mxray_engine::scan(config, progress, EventSink::none(), Stop::new()))?;
+    runtime::start()?.block_on(async {
+        let mut line = ProgressLine::start();
+        line.doing("asking");
+        line.watch(Arc::clone(&progress));
+        mxray_engine::scan(config, progress, EventSink::none(), Stop::new()).await
+    })?;
     let (run, manifest) = run_folder::open(out)?;
     let classified = run_folder::classify(&run, &manifest)?;
     let assessments = assessment::assessments(&run, &classified.id)?;

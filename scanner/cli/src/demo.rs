@@ -2,14 +2,12 @@
 
 mod letter;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mxray_engine::{EventSink, Input, PacingLimits, Progress, ScanConfig, ScanSummary, Stop};
 use mxray_lab::{Lab, LabConfig, NETWORKS, Names, WorldParams};
 use mxray_study::{Agreement, Classified, Report};
@@ -17,6 +15,7 @@ use serde_json::json;
 
 use crate::exit::{Blame, Exit, Failure};
 use crate::palette::Palette;
+use crate::progress_line::ProgressLine;
 use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
@@ -31,8 +30,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one DNS query.
 const DNS_TIMEOUT: Duration = Duration::from_secs(2);
-/// The progress line is drawn so often.
-const DRAWN_EVERY: Duration = Duration::from_millis(100);
 /// Folders that are tried when the default one is there.
 const FOLDERS_MAX: u32 = 1_000;
 
@@ -94,7 +91,7 @@ fn make_folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 async fn demonstrate(args: &DemoArgs, folder: PathBuf) -> Result<Outcome, Failure> {
-    let line = ProgressLine::new(args.domains);
+    let mut line = ProgressLine::start();
     let params = WorldParams::from_toml(WORLD).expect("the demo's world is one: a test reads it");
     line.doing("making the world");
     let config = LabConfig::new(folder.join("lab"), args.seed, params, Names::Invented(args.domains));
@@ -104,11 +101,9 @@ async fn demonstrate(args: &DemoArgs, folder: PathBuf) -> Result<Outcome, Failur
     line.doing("scanning it");
     let begun = Instant::now();
     let progress = Arc::new(Progress::default());
-    let watching = line.watch(Arc::clone(&progress));
+    line.watch(Arc::clone(&progress));
     let events = EventSink::none();
-    let scanned = mxray_engine::scan(scan_config(&lab, &folder)?, progress, events, Stop::new()).await;
-    watching.abort();
-    let scanned = scanned?;
+    let scanned = mxray_engine::scan(scan_config(&lab, &folder)?, progress, events, Stop::new()).await?;
     let scan_time = begun.elapsed();
 
     line.doing("judging it");
@@ -118,7 +113,6 @@ async fn demonstrate(args: &DemoArgs, folder: PathBuf) -> Result<Outcome, Failur
     let agreement = mxray_study::compare(&run, &classified.id, &folder.join("lab/truth"))?;
     let report = mxray_study::report(&run, &classified.id, &folder.join("report")).await?;
     lab.stop().await.environment(|| "ending the lab".to_owned())?;
-    line.end();
     Ok(Outcome { folder, scanned, scan_time, classified, report, agreement })
 }
 
@@ -149,58 +143,6 @@ fn scan_config(lab: &Lab, folder: &Path) -> Result<ScanConfig, Failure> {
         extra: json!({ "trust_roots": [{ "name": "lab/ca.pem", "pem": pem }] }),
         ..ScanConfig::new(vec![names], folder.join("run"), "demo.example", "https://demo.example/")
     })
-}
-
-/// A line on stderr, on a terminal alone, that says how far it is.
-struct ProgressLine {
-    bar: ProgressBar,
-}
-
-impl ProgressLine {
-    fn new(domains: u64) -> Self {
-        let target = if io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let style =
-            ProgressStyle::with_template("{msg:30} {bar:30} {prefix}").expect("the template is a template");
-        Self { bar: ProgressBar::with_draw_target(Some(domains), target).with_style(style) }
-    }
-
-    fn doing(&self, what: &str) {
-        self.bar.set_message(what.to_owned());
-        self.bar.tick();
-    }
-
-    fn watch(&self, progress: Arc<Progress>) -> tokio::task::JoinHandle<()> {
-        let bar = self.bar.clone();
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(DRAWN_EVERY);
-            let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-            loop {
-                ticks.tick().await;
-                let waiting = progress.policies.in_flight() + progress.sessions.in_flight();
-                bar.set_position(load(&progress.domains.done));
-                bar.set_prefix(format!(
-                    "{} domains, {} policies, {} sessions, {waiting} to come",
-                    load(&progress.domains.done),
-                    load(&progress.policies.done),
-                    load(&progress.sessions.done),
-                ));
-            }
-        })
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-impl Drop for ProgressLine {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }
 
 #[cfg(test)]

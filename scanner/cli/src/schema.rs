@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use clap::Args;
 use mxray_evidence::{Column, SCHEMA_VERSION, TableDoc, tables};
+use mxray_study::Grid;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
 use crate::format::DocumentFormat;
-use crate::grid::{Align, Grid};
 use crate::palette::Palette;
 use crate::stdout;
 
@@ -50,7 +50,7 @@ fn text(tables: &[TableDoc], palette: Palette) -> String {
         }
         let _ = writeln!(text, "{}  {}", palette.heading(table.name), palette.faint(&place(table)));
         let _ = writeln!(text, "{}\n", table.doc);
-        text += &grid(table, |depth, name| format!("{}{name}", "  ".repeat(depth))).text("  ");
+        text += &grid(table, |depth, name| format!("{}{name}", "  ".repeat(depth))).indented("  ");
     }
     text
 }
@@ -59,7 +59,7 @@ fn markdown(tables: &[TableDoc]) -> String {
     let mut text = format!("# Data dictionary, schema version {SCHEMA_VERSION}\n");
     for table in tables {
         let _ = writeln!(text, "\n## {}\n\n`{}`\n\n{}\n", table.name, place(table), table.doc);
-        text += &grid(table, |depth, name| format!("{}`{name}`", "· ".repeat(depth))).markdown();
+        text += &grid(table, |depth, name| format!("{}`{name}`", "· ".repeat(depth))).to_markdown();
     }
     text
 }
@@ -74,12 +74,7 @@ fn place(table: &TableDoc) -> String {
 }
 
 fn grid(table: &TableDoc, show: fn(usize, &str) -> String) -> Grid {
-    let mut grid = Grid::new(&[
-        ("column", Align::Left),
-        ("type", Align::Left),
-        ("null", Align::Left),
-        ("meaning", Align::Left),
-    ]);
+    let mut grid = Grid::new(&["column", "type", "null", "meaning"]);
     add(&mut grid, &table.columns, 0, show);
     grid
 }
@@ -87,7 +82,12 @@ fn grid(table: &TableDoc, show: fn(usize, &str) -> String) -> Grid {
 fn add(grid: &mut Grid, columns: &[Column], depth: usize, show: fn(usize, &str) -> String) {
     for column in columns {
         let null = if column.nullable { "yes" } else { "" };
-        grid.row([&show(depth, column.name), &column.kind.describe(), null, column.doc].map(String::from));
+        grid.push(vec![
+            show(depth, column.name),
+            column.kind.describe(),
+            null.to_owned(),
+            column.doc.to_owned(),
+        ]);
         add(grid, column.kind.fields(), depth + 1, show);
     }
 }

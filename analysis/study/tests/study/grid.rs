@@ -26,6 +26,11 @@ fn plain_text_is_aligned() {
 }
 
 #[test]
+fn every_line_can_be_indented() {
+    assert_eq!(grid().indented("  "), "  name        count\n  mta-sts         7\n  a|b, \"ö\"  1000000\n");
+}
+
+#[test]
 fn csv_is_quoted_where_it_must_be() {
     let mut out = Vec::new();
     grid().write_csv(&mut out).expect("a vector takes what is written to it");

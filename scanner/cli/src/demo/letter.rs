@@ -19,7 +19,7 @@ pub(super) fn letter(outcome: &Outcome, palette: Palette) -> String {
                 "misconfiguration" => ("Misconfiguration, by rule", by_rule(&table.grid)),
                 _ => (table.title, table.grid.clone()),
             };
-            let _ = write!(text, "\n{}\n\n{}", palette.heading(title), indented(&grid));
+            let _ = write!(text, "\n{}\n\n{}", palette.heading(title), grid.indented("  "));
         }
     }
     text += &agreement(outcome, palette);
@@ -71,12 +71,12 @@ fn agreement(outcome: &Outcome, palette: Palette) -> String {
     let mut text = format!(
         "\n{}\n\nBy rule and sub-cause, a defect a subject.\n\n{}",
         palette.heading("What was planted, and what was found"),
-        indented(&agreement.rules_grid())
+        agreement.rules_grid().indented("  ")
     );
-    let _ = write!(text, "\nThe summary of each domain.\n\n{}", indented(&agreement.columns_grid()));
+    let _ = write!(text, "\nThe summary of each domain.\n\n{}", agreement.columns_grid().indented("  "));
     let differences = agreement.differences_grid();
     if !differences.rows.is_empty() {
-        let _ = write!(text, "\n{}\n\n{}", palette.bad("They differ"), indented(&differences));
+        let _ = write!(text, "\n{}\n\n{}", palette.bad("They differ"), differences.indented("  "));
     }
     let sum = format!(
         "{} defects planted in {} domains: {} found, {} missed, {} not judged, {} invented",
@@ -121,8 +121,4 @@ fn next(outcome: &Outcome, palette: Palette) -> String {
          {program} classify {run} --at 2040-01-01\n",
         palette.heading("What to try next")
     )
-}
-
-fn indented(grid: &Grid) -> String {
-    grid.to_string().lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect()
 }

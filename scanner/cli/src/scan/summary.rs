@@ -7,8 +7,8 @@ use std::time::Duration;
 use indicatif::{HumanCount, HumanDuration};
 use mxray_engine::{Progress, ScanSummary, StageProgress};
 use mxray_evidence::HowEnded;
+use mxray_study::Grid;
 
-use crate::grid::{Align, Grid};
 use crate::palette::Palette;
 use crate::shell;
 
@@ -30,7 +30,7 @@ pub(super) fn text(summary: &ScanSummary, progress: &Progress, took: Duration) -
         HumanCount(counts.rejects)
     );
     let _ = writeln!(text, "{domains_and_rejects}\n");
-    text += &tables(summary, progress).text("  ");
+    text += &tables(summary, progress).indented("  ");
     if !summary.already_complete {
         let domains = progress.domains.done.load(Ordering::Relaxed);
         let pace = domains as f64 / took.as_secs_f64().max(0.001);
@@ -52,7 +52,7 @@ pub(super) fn text(summary: &ScanSummary, progress: &Progress, took: Duration) -
 /// What is committed, and beside it what did not go through while this process ran.
 fn tables(summary: &ScanSummary, progress: &Progress) -> Grid {
     let counts = summary.counts;
-    let mut grid = Grid::new(&[("table", Align::Left), ("rows", Align::Right), ("failed", Align::Right)]);
+    let mut grid = Grid::new(&["table", ">rows", ">failed"]);
     let failed = |stage: &StageProgress| match stage.done.load(Ordering::Relaxed) {
         0 => String::new(),
         _ => HumanCount(stage.failed.load(Ordering::Relaxed)).to_string(),
@@ -65,7 +65,7 @@ fn tables(summary: &ScanSummary, progress: &Progress) -> Grid {
         ("certificates", counts.certificates, String::new()),
         ("rejects", counts.rejects, String::new()),
     ] {
-        grid.row([name.to_owned(), HumanCount(rows).to_string(), failed]);
+        grid.push(vec![name.to_owned(), HumanCount(rows).to_string(), failed]);
     }
     grid
 }
