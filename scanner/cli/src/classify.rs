@@ -19,7 +19,8 @@ use crate::stdout;
 #[command(after_help = "\
 Examples:
   mxray classify run
-  mxray classify run --at 2027-01-31 --trust-roots ca.pem")]
+  mxray classify run --at 2027-01-31 --trust-roots ca.pem
+  mxray classify run --truth lab/truth")]
 pub(crate) struct ClassifyArgs {
     /// The folder of the run.
     #[arg(value_name = "RUN")]
@@ -31,6 +32,10 @@ pub(crate) struct ClassifyArgs {
     /// Roots to trust beside the built-in ones; repeatable. Default: those that the scan was told of.
     #[arg(long, value_name = "FILE.pem")]
     trust_roots: Vec<PathBuf>,
+    /// The truth of the lab that was scanned: says how the findings agree with it, and ends with code 1 if they
+    /// do not.
+    #[arg(long, value_name = "DIR")]
+    truth: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &ClassifyArgs) -> Result<Exit, Failure> {
@@ -43,7 +48,7 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Exit, Failure> {
     let classified = mxray_study::classify(&run, &ClassifyOptions { at: args.at, trust_pem })?;
     let mut grid = Grid::new(&["", ""]);
     let mut push = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);
-    push("classification", classified.id);
+    push("classification", classified.id.clone());
     push("trusted roots", classified.root_sources.join(", "));
     push("domains", classified.domains.to_string());
     push("findings", classified.findings.to_string());
@@ -53,5 +58,8 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Exit, Failure> {
     }
     push("written to", classified.folder.display().to_string());
     stdout::write(grid.to_string().trim_start_matches('\n'))?;
-    Ok(Exit::Done)
+    let Some(truth) = &args.truth else { return Ok(Exit::Done) };
+    let agreement = mxray_study::compare(&run, &classified.id, truth)?;
+    stdout::write(&format!("\n{agreement}"))?;
+    Ok(if agreement.is_exact() { Exit::Done } else { Exit::Findings })
 }

@@ -10,7 +10,7 @@ use mxray_engine::{ErrorClass, ScanError};
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done; check: nothing is wrong
-  1    check: something is wrong; demo: the verdicts differ from the truth
+  1    check: something is wrong; demo, classify --truth: the verdicts differ from the truth
   2    the command line, a configuration file or an input is wrong; check: could not measure
   3    the surroundings fail: no resolver answers, nowhere to write, the disk is full
   4    a fault in mxray
@@ -78,7 +78,15 @@ impl Failure {
 
     /// The whole of it in one line.
     pub(crate) fn line(&self) -> String {
-        format!("{:#}", self.error).replace(['\n', '\r'], " ")
+        let mut line = String::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            // Many errors say their cause themselves; then it is not said again.
+            if !line.contains(&cause) {
+                line += if line.is_empty() { "" } else { ": " };
+                line += &cause;
+            }
+        }
+        line.replace(['\n', '\r'], " ")
     }
 }
 

@@ -86,10 +86,10 @@ fn bound(address: IpAddr, port: u16, shared: bool) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // A lab that comes back to the ports of one just ended meets that one's last connections.
+    socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
-    } else {
-        socket.set_reuse_address(true)?;
     }
     socket.bind(&address.into())?;
     Ok(socket)
