@@ -8,12 +8,12 @@ use crate::mxray::{golden, refuses, run};
 
 #[test]
 fn the_schema_is_a_contract() {
-    golden("schema.md", &run(&["schema", "--format", "markdown"]).stdout);
+    golden("datasets/dictionary.md", &run(&["schema", "--format", "markdown"]).stdout);
 }
 
 #[test]
 fn the_codebook_is_a_contract() {
-    golden("rules.md", &run(&["rules", "--format", "markdown"]).stdout);
+    golden("datasets/codebook.md", &run(&["rules", "--format", "markdown"]).stdout);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn the_help_is_a_contract() {
         let _ = write!(all, "\n$ mxray {verb} --help\n{}", run(&[verb, "--help"]).stdout);
     }
     assert!(all.contains("$ mxray scan --help"), "{all}");
-    golden("help.txt", &all);
+    golden("scanner/cli/tests/golden/help.txt", &all);
 }
 
 #[test]

@@ -43,6 +43,10 @@ fn the_demo_agrees_with_its_truth_and_its_run_can_be_worked_on() {
     refuses(&["report", &run_folder, "--out", "/nowhere"], 2, &["mxray classify"]);
     assert_eq!(run(&["classify", &run_folder]).code, 0);
     assert!(files(&derived) == before, "a second classification differs");
+    let truth = demo.folder.path().join("demo/lab/truth");
+    let compared = run(&["classify", &run_folder, "--truth", truth.to_str().unwrap()]);
+    assert_eq!(compared.code, 0, "{}", compared.stdout);
+    assert!(compared.stdout.contains("all rules"), "{}", compared.stdout);
 
     let count = |sql: &str, format: &str| run(&["query", &run_folder, sql, "--format", format]).stdout;
     assert_eq!(count("SELECT count(*) AS n FROM domains", "csv"), "n\n150\n");

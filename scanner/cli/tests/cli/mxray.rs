@@ -41,9 +41,10 @@ pub(crate) fn refuses(args: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// Holds that a contract has not changed. `MXRAY_BLESS=1` writes it anew, for a change that is meant.
+/// Holds that a contract, a file of this repository, has not changed. `MXRAY_BLESS=1` writes it anew, for a
+/// change that is meant.
 pub(crate) fn golden(name: &str, now: &str) {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
     if std::env::var_os("MXRAY_BLESS").is_some() {
         std::fs::write(&path, now).expect("the golden file can be written");
     }
