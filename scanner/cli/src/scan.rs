@@ -137,6 +137,13 @@ async fn scan(config: ScanConfig, log: LogForm) -> Result<Exit, Failure> {
         Ok(summary) => summary,
         Err(told) => return told,
     };
+    if summary.how == HowEnded::Completed && summary.counts.domains == 0 {
+        return Err(Failure::refused(format!(
+            "nothing was measured: not one domain in {} lines of input; {} says why of each",
+            summary.counts.lines,
+            summary.folder.join("rejects").display()
+        )));
+    }
     if log == LogForm::Text {
         eprint!("{}", summary::text(&summary, &progress, begun.elapsed()));
     }

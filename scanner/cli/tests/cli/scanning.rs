@@ -135,11 +135,17 @@ fn nobody_is_probed_by_nobody() {
 }
 
 #[test]
-fn an_empty_file_is_a_run_of_nothing() {
+fn input_without_a_domain_is_wrong_and_leaves_a_run_that_says_why() {
     let place = Place::with(1);
-    let (_, manifest) = place.completes(&place.file("empty", b""), &place.path("run"));
-    assert_eq!((count(&manifest, "lines"), count(&manifest, "rejects")), (0, 0));
-    assert!(place.path("run").join("domains").is_dir());
+    for (name, bytes, lines) in [("empty", &b""[..], 0), ("junk", &b"\x00\xfe\n..\n"[..], 2)] {
+        let run = place.path(&format!("run-{name}"));
+        let told = format!("not one domain in {lines} lines");
+        refused(&mut place.scan(&place.file(name, bytes), &run), 2, &[&told, "rejects"]);
+        let manifest = manifest(&run);
+        assert_eq!((count(&manifest, "lines"), count(&manifest, "rejects")), (lines, lines), "{name}");
+        assert_eq!(manifest["how_ended"], "completed", "{name}");
+        assert!(run.join("domains/part-000000.parquet").is_file(), "{name}");
+    }
 }
 
 #[test]
