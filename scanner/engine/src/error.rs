@@ -168,6 +168,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
             ". Make it writable, then go on with --resume if the run had begun"
         }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ". Name another folder with --out",
         _ => "",
     }
 }

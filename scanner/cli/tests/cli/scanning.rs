@@ -204,7 +204,7 @@ fn a_folder_that_holds_something_is_left_as_it_is() {
 fn a_folder_that_cannot_be_made_is_for_the_machine_to_mend() {
     let place = Place::with(1);
     let names = place.lab.names_path();
-    refused(&mut place.scan(&names, Path::new("/proc/mxray/run")), 3, &["/proc/mxray/run"]);
+    refused(&mut place.scan(&names, Path::new("/proc/mxray/run")), 3, &["/proc/mxray/run", "--out"]);
 }
 
 #[test]
