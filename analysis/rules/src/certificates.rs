@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, DnsName, ServerName};
 use webpki::EndEntityCert;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+pub(crate) use path::{contents, date_problem, verify_path};
 pub use trust::{TrustError, TrustStore};
 
 /// Certificates of one chain that are looked at; what follows is ignored. Real chains have two to four.
@@ -90,7 +91,7 @@ pub fn assess_chain(chain: &[&[u8]], host: &str, at: Micros, store: &TrustStore)
             if names.is_empty() {
                 problems.push(ChainProblem::Name);
             }
-            problems.extend(path::date_problem(&parsed, at));
+            problems.extend(date_problem(&parsed, at));
             problems.push(if path::is_self_issued(&parsed) {
                 ChainProblem::SelfSigned
             } else {
@@ -113,7 +114,7 @@ fn unreadable(why: &str) -> ChainAssessment {
 }
 
 /// Whether a DNS-ID of the leaf matches. A host that is no DNS name matches nothing.
-fn is_for(leaf: &EndEntityCert<'_>, host: &str) -> bool {
+pub(crate) fn is_for(leaf: &EndEntityCert<'_>, host: &str) -> bool {
     DnsName::try_from(host)
         .is_ok_and(|host| leaf.verify_is_valid_for_subject_name(&ServerName::DnsName(host)).is_ok())
 }

@@ -11,6 +11,7 @@
 
 mod certificates;
 mod chain;
+mod dane;
 mod fetch;
 mod finding;
 mod host;
@@ -28,6 +29,7 @@ mod tlsrpt;
 
 pub use certificates::{ChainAssessment, ChainProblem, TrustError, TrustStore, assess_chain};
 pub use chain::CERTIFICATE_EXPIRING_DAYS;
+pub use dane::{DaneOutcome, NearMiss, Tlsa, Unusable, match_tlsa};
 pub use finding::{Finding, Judgement};
 pub use host::{HostAssessment, SessionTally, assess_host};
 pub use judge::{Dossier, judge};

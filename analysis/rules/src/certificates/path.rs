@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mxray_evidence::Micros;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
@@ -16,7 +16,7 @@ pub(super) fn micros(time: ASN1Time) -> Micros {
 }
 
 /// What the dates of one certificate say at `at`. X.509 counts in seconds, both ends included (RFC 5280 §4.1.2.5).
-pub(super) fn date_problem(certificate: &X509Certificate<'_>, at: Micros) -> Option<ChainProblem> {
+pub(crate) fn date_problem(certificate: &X509Certificate<'_>, at: Micros) -> Option<ChainProblem> {
     let second = at.div_euclid(MICROS_PER_SECOND);
     if second > certificate.validity().not_after.timestamp() {
         Some(ChainProblem::Expired)
@@ -89,17 +89,8 @@ struct Search<'a> {
 impl Search<'_> {
     /// Looks for a path at `second`; on it, the date problems at `at`.
     fn dates_of_path_at(&self, second: i64, at: Micros) -> Result<Vec<ChainProblem>, Error> {
-        let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(second).unwrap_or(0)));
-        let path = self.end_entity.verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            self.store.anchors(),
-            &self.shown,
-            time,
-            KeyUsage::server_auth(),
-            None,
-            None,
-        )?;
-        Ok(date_problems(&path, at))
+        verify(self.end_entity, self.store.anchors(), &self.shown, second)
+            .map(|path| date_problems(&path, at))
     }
 
     /// A path valid at all is valid when the last of its certificates begins: those moments are all there is
@@ -127,6 +118,36 @@ impl Search<'_> {
         }
         outcome
     }
+}
+
+/// A path from a leaf to one of `anchors` by way of `shown` at a second.
+fn verify<'p>(
+    end_entity: &'p EndEntityCert<'p>,
+    anchors: &'p [TrustAnchor<'_>],
+    shown: &'p [CertificateDer<'p>],
+    second: i64,
+) -> Result<VerifiedPath<'p>, Error> {
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(second).unwrap_or(0)));
+    end_entity.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        anchors,
+        shown,
+        time,
+        KeyUsage::server_auth(),
+        None,
+        None,
+    )
+}
+
+/// Whether a path leads from a leaf to one of `anchors` by way of `shown` at `at`.
+pub(crate) fn verify_path(
+    end_entity: &EndEntityCert<'_>,
+    anchors: &[TrustAnchor<'_>],
+    shown: &[&[u8]],
+    at: Micros,
+) -> Result<(), Error> {
+    let shown: Vec<CertificateDer<'_>> = shown.iter().map(|der| CertificateDer::from(*der)).collect();
+    verify(end_entity, anchors, &shown, at.div_euclid(MICROS_PER_SECOND)).map(drop)
 }
 
 fn date_problems(path: &VerifiedPath<'_>, at: Micros) -> Vec<ChainProblem> {
@@ -182,7 +203,7 @@ fn top_of<'c, 'd>(
 }
 
 /// The contents of a DER value that is known to be whole: what follows its tag and length.
-fn contents(der: &[u8]) -> &[u8] {
+pub(crate) fn contents(der: &[u8]) -> &[u8] {
     let header = match der.get(1) {
         Some(length) if length & 0x80 != 0 => 2 + usize::from(length & 0x7f),
         _ => 2,

@@ -3,6 +3,7 @@
 mod case;
 mod certificates;
 mod codebook;
+mod dane;
 mod fetch;
 mod hosts;
 mod matching;
