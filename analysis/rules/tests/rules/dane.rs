@@ -30,7 +30,7 @@ fn blocks(text: &str) -> Vec<Block> {
         let [records, certificates, no_name_checks, result, depth] = numbers[..] else {
             panic!("no head of a block: {head}")
         };
-        let records = lines.by_ref().take(records as usize).map(record).collect();
+        let records = lines.by_ref().take(usize::try_from(records).expect("a count")).map(record).collect();
         let mut pem = String::new();
         let mut ends = 0;
         while ends < certificates {
