@@ -76,11 +76,12 @@ impl Judgement {
 pub(crate) struct Notes {
     outcomes: Vec<Outcome>,
     findings: Vec<Finding>,
+    unasked: u32,
 }
 
 impl Notes {
     pub(crate) fn new() -> Self {
-        Self { outcomes: vec![Outcome::NotApplicable; rules().len()], findings: Vec::new() }
+        Self { outcomes: vec![Outcome::NotApplicable; rules().len()], findings: Vec::new(), unasked: 0 }
     }
 
     /// Notes that a rule was looked at and is in order, unless it is already known to be otherwise.
@@ -110,6 +111,17 @@ impl Notes {
         for id in ids {
             self.finding(*id, subject, Outcome::Unknown, None, Some(why.to_owned()));
         }
+    }
+
+    /// Notes that this run did not ask: unknown in every count, and without a finding.
+    pub(crate) fn unasked(&mut self, id: RuleId) {
+        self.outcome(id, Outcome::Unknown);
+        self.unasked += 1;
+    }
+
+    /// Rules that were asked, and could not be judged.
+    pub(crate) fn unknowns(&self) -> u32 {
+        self.outcomes.iter().filter(|outcome| **outcome == Outcome::Unknown).count() as u32 - self.unasked
     }
 
     /// Notes a finding, once for each rule, subject and cause.

@@ -35,6 +35,8 @@ const CERTIFICATES: [RuleId; 5] = [
     RuleId::MxCertExpiring,
     RuleId::MxCertVaries,
 ];
+/// Addresses named in a detail.
+const ADDRESSES_SHOWN_MAX: usize = 6;
 const FIRST: usize = RuleId::MxUnresolvable.index();
 const RULES_COUNT: usize = RuleId::MxCertVaries.index() - FIRST + 1;
 
@@ -91,7 +93,10 @@ pub struct SessionTally {
 impl SessionTally {
     fn add(&mut self, session: &SessionAssessment) {
         match session.outcome {
-            SessionOutcome::Withheld | SessionOutcome::Unreadable | SessionOutcome::Offered => {
+            SessionOutcome::Withheld
+            | SessionOutcome::NotGlobal
+            | SessionOutcome::Unreadable
+            | SessionOutcome::Offered => {
                 self.unknown += 1;
             }
             SessionOutcome::Unreachable => self.unreachable += 1,
@@ -153,6 +158,11 @@ pub fn assess_host(row: &MailHostRow, sessions: &[SessionAssessment]) -> HostAss
         problems: Vec::new(),
         unknown: None,
     };
+    // The address itself is what DNS says; that the session was left out only says how it was read.
+    let is_not_global = |session: &SessionAssessment| session.outcome == SessionOutcome::NotGlobal;
+    if host.resolution == Resolution::Found && !sessions.is_empty() && sessions.iter().all(is_not_global) {
+        host.resolution = Resolution::NotGlobal;
+    }
     host.judge_resolution(row);
     if host.resolution == Resolution::Found {
         host.judge_reach(sessions);
@@ -258,6 +268,12 @@ impl HostAssessment {
             }
             Resolution::NxDomain => "nxdomain",
             Resolution::NoData => "no-data",
+            Resolution::NotGlobal => {
+                let addresses = row.a.records.iter().chain(&row.aaaa.records);
+                let addresses = addresses.take(ADDRESSES_SHOWN_MAX).map(|record| record.address.as_str());
+                let detail = Some(addresses.collect::<Vec<_>>().join(", "));
+                return self.violation(RuleId::MxUnresolvable, Some("not-global"), detail);
+            }
         };
         let detail = alias_target(&row.a, &row.aaaa).map(|target| format!("an alias of {target}"));
         self.violation(RuleId::MxUnresolvable, Some(cause), detail);
@@ -299,6 +315,7 @@ impl HostAssessment {
         let before_tls = [absent, rejected, mangled];
         match session.outcome {
             SessionOutcome::Withheld
+            | SessionOutcome::NotGlobal
             | SessionOutcome::Unreachable
             | SessionOutcome::Unreadable
             | SessionOutcome::Refused(_) => return,

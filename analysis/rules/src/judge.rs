@@ -10,10 +10,11 @@ use crate::host::{self, HostAssessment};
 use crate::mx_match::{self, is_matched};
 use crate::policy::{Text, ValidPolicy};
 use crate::record::RecordVerdict;
+use crate::report_sink::{self, SinkAssessment};
 use crate::route::{Exchange, Route};
 use crate::rule::{Effect, Outcome, RuleId};
 use crate::sender::{self, Candidate, Delivery, InForce, Meeting, Spoils};
-use crate::{fetch, policy, record, tlsrpt};
+use crate::{aside, fetch, policy, record, tlsrpt};
 
 /// Everything that is known of a domain.
 pub struct Dossier<'a> {
@@ -24,6 +25,8 @@ pub struct Dossier<'a> {
     pub policy: Option<(&'a PolicyRow, Option<&'a ChainAssessment>)>,
     /// The assessment of an MX host; `None` for one that was not probed.
     pub hosts: &'a dyn Fn(&str) -> Option<&'a HostAssessment>,
+    /// The assessment of a name that TLS reports go to; `None` for one that was not looked up.
+    pub sinks: &'a dyn Fn(&str) -> Option<SinkAssessment>,
 }
 
 /// Judges a domain. Dates are judged at `at`; `None` is each observation's own time.
@@ -36,6 +39,9 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
     let text = policy::judge(name, fetch, &mut notes);
     let route = Route::of(domain);
     mx_match::judge(name, &text, &route, &mut notes);
+    aside::judge_sts(domain, record, &route, &mut notes);
+    let served = dossier.policy.map(|(row, _)| row);
+    aside::judge_unannounced(domain, record, served, &route, &mut notes);
     let announced = domain.sts_txt.status() == LookupStatus::Found;
     let candidates = candidates(dossier, &route, announced);
     if route == Route::Unknown {
@@ -45,6 +51,8 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         host::judge(&candidate.exchange.host, candidate.assessment, &mut notes);
     }
     let tlsrpt = tlsrpt::judge(domain, record, &mut notes);
+    aside::judge_tlsrpt(domain, tlsrpt, &route, &mut notes);
+    report_sink::judge(domain, dossier.sinks, &mut notes);
 
     let standing = PolicyStanding::of(fetch, &text, &notes);
     let in_force = match (record, standing, &text) {
@@ -54,6 +62,7 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         }
         _ => InForce::No,
     };
+    let unknowns = notes.unknowns();
     let (findings, outcomes) = notes.close(in_force.is_enforced());
     let valid = match &text {
         Text::Valid(valid) if standing == PolicyStanding::Valid => Some(valid),
@@ -91,7 +100,7 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         refusing: count(Effect::Refuse),
         downgrading: count(Effect::Downgrade),
         lints: count(Effect::None),
-        unknowns: outcomes.iter().filter(|outcome| **outcome == Outcome::Unknown).count() as u32,
+        unknowns,
     };
     Judgement { findings, outcomes, verdict }
 }

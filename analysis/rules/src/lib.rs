@@ -9,6 +9,7 @@
 //! The rules stand by axis: the record, the fetch, the policy's text, its match with the MX set, the MX hosts, and
 //! TLS-RPT. [`Outcome::Unknown`] means that something was not measured. It is never absence, and never a violation.
 
+mod aside;
 mod certificates;
 mod chain;
 mod dane;
@@ -20,6 +21,7 @@ mod mx_match;
 mod policy;
 mod quote;
 mod record;
+mod report_sink;
 mod resolution;
 mod route;
 mod rule;
@@ -33,6 +35,7 @@ pub use dane::{DaneOutcome, NearMiss, Tlsa, Unusable, match_tlsa};
 pub use finding::{Finding, Judgement};
 pub use host::{HostAssessment, SessionTally, assess_host};
 pub use judge::{Dossier, judge};
+pub use report_sink::{SinkAssessment, assess_sink};
 pub use resolution::Resolution;
 pub use rule::{CauseDoc, Effect, Outcome, Rule, RuleId, Subject, rules};
 pub use sender::{Delivery, Spoils};

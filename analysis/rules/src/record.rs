@@ -4,6 +4,7 @@ use mxray_evidence::{DomainRow, Lookup, LookupStatus, TxtRecord};
 use mxray_protocol::sts_record::{StsRecord, StsRecordFlawKind as Flaw};
 use mxray_protocol::{FieldFlaw, Opening, VersionSlip};
 
+use crate::aside::STS_OWNER_CAUSES;
 use crate::finding::Notes;
 use crate::quote::quote;
 use crate::rule::{CauseDoc, Effect, Rule, RuleId, Subject, cause};
@@ -88,6 +89,25 @@ pub(crate) const RULES: &[Rule] = &[
             register the target speaks for you.",
         ..BASE
     },
+    Rule {
+        id: RuleId::StsRecordWrongOwner,
+        name: "sts-record-wrong-owner",
+        summary: "An MTA-STS record stands where no sender looks, and none that is valid where they do. Judged only where \
+            a run was asked to look aside",
+        section: "RFC 8461 §3.1, §3.4",
+        advice: "Publish the record at _mta-sts.<domain>, with a hyphen, and delete it elsewhere.",
+        causes: STS_OWNER_CAUSES,
+        ..BASE
+    },
+    Rule {
+        id: RuleId::StsPolicyWithoutRecord,
+        name: "sts-policy-without-record",
+        summary: "A valid policy is served, and no TXT record announces it. Judged only where a run was asked to fetch \
+            without a record",
+        advice: "Publish v=STSv1; id=<date>; at _mta-sts.<domain>: without it, no sender looks for the policy.",
+        subject: Subject::PolicyHost,
+        ..BASE
+    },
 ];
 
 const CANDIDATE_RULES: &[RuleId] = &[RuleId::StsRecordMultiple, RuleId::StsRecordVersion];
@@ -126,7 +146,7 @@ pub(crate) fn candidates(lookup: &Lookup<TxtRecord>, opening: fn(&[u8]) -> Openi
     let mut meant = None;
     let mut records = Vec::new();
     for record in &lookup.records {
-        let text = record.segments.iter().flat_map(|segment| segment.iter().copied()).collect::<Vec<u8>>();
+        let text = record.joined();
         match opening(&text) {
             Opening::Record { .. } => records.push(text),
             Opening::Meant(slip) => meant = meant.or(Some(Candidates::Meant(slip, text))),

@@ -11,6 +11,8 @@ pub enum Resolution {
     NxDomain,
     /// The name exists, without an address.
     NoData,
+    /// It has addresses, and none that is globally routable (RFC 6890).
+    NotGlobal,
     /// A lookup failed, and the other does not settle it.
     Unknown,
 }
@@ -32,7 +34,7 @@ impl Resolution {
 
     /// Whether it is known to have none.
     pub fn is_none(self) -> bool {
-        matches!(self, Self::NxDomain | Self::NoData)
+        matches!(self, Self::NxDomain | Self::NoData | Self::NotGlobal)
     }
 }
 

@@ -113,6 +113,8 @@ pub enum RuleId {
     StsRecordExtension,
     StsRecordDelimiter,
     StsRecordCnameDangling,
+    StsRecordWrongOwner,
+    StsPolicyWithoutRecord,
     StsHostUnresolvable,
     StsHostUnreachable,
     StsHostTlsAlert,
@@ -162,6 +164,8 @@ pub enum RuleId {
     TlsrptUriSyntax,
     TlsrptExtension,
     TlsrptAbsentWithPolicy,
+    TlsrptWrongOwner,
+    TlsrptSinkDead,
 }
 
 impl RuleId {
@@ -198,6 +202,6 @@ mod tests {
         for (place, rule) in rules().iter().enumerate() {
             assert_eq!(rule.id.index(), place, "{}", rule.name);
         }
-        assert_eq!(rules().len(), RuleId::TlsrptAbsentWithPolicy.index() + 1);
+        assert_eq!(rules().len(), RuleId::TlsrptSinkDead.index() + 1);
     }
 }

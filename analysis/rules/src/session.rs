@@ -1,6 +1,6 @@
 //! What one SMTP session showed.
 
-use mxray_evidence::{Cause, Ending, Micros, Reply, SmtpSessionRow, Stage};
+use mxray_evidence::{Cause, Ending, Micros, OwnCause, Reply, SmtpSessionRow, Stage};
 use mxray_protocol::smtp::ehlo_keywords;
 
 use crate::certificates::ChainAssessment;
@@ -31,6 +31,8 @@ pub struct SessionAssessment {
 pub enum SessionOutcome {
     /// We ended it, or never began.
     Withheld,
+    /// The address is not globally routable, so that it was left alone.
+    NotGlobal,
     /// No connection, no greeting, or no answer to `EHLO`.
     Unreachable,
     /// What answered is not SMTP, or more of it than is read.
@@ -149,6 +151,7 @@ fn answered(row: &SmtpSessionRow, stage: Stage) -> Result<&Reply, (SessionOutcom
         return Ok(reply);
     }
     let outcome = match &row.ending {
+        Ending::Withheld { cause: OwnCause::NotRoutable, .. } => SessionOutcome::NotGlobal,
         Ending::Withheld { .. } => SessionOutcome::Withheld,
         Ending::Stopped { cause: Cause::Malformed | Cause::Oversize, .. } => SessionOutcome::Unreadable,
         _ => SessionOutcome::Unreachable,

@@ -3,9 +3,11 @@
 use mxray_evidence::{DomainRow, LookupStatus};
 use mxray_protocol::tlsrpt::{TlsrptFlawKind as Flaw, TlsrptRecord, UriSlip};
 
+use crate::aside::TLSRPT_OWNER_CAUSES;
 use crate::finding::Notes;
 use crate::quote::quote;
 use crate::record::{Candidates, RecordVerdict, VERSION_CAUSES, candidates, field_words, version_cause};
+use crate::report_sink::SINK_CAUSES;
 use crate::rule::{Effect, Rule, RuleId, Subject, cause};
 
 const BASE: Rule = Rule {
@@ -79,6 +81,26 @@ pub(crate) const RULES: &[Rule] = &[
         summary: "The domain has a valid MTA-STS record and no TLS-RPT record: nobody will tell it what fails",
         section: "RFC 8461 §6",
         advice: "Publish v=TLSRPTv1; rua=mailto:<address> at _smtp._tls.",
+        ..BASE
+    },
+    Rule {
+        id: RuleId::TlsrptWrongOwner,
+        name: "tlsrpt-wrong-owner",
+        summary: "A TLS-RPT record stands where no sender looks, and none that is valid where they do. Judged only where a \
+            run was asked to look aside",
+        advice: "Publish the record at _smtp._tls.<domain>, two labels with a dot between, and delete it elsewhere.",
+        causes: TLSRPT_OWNER_CAUSES,
+        ..BASE
+    },
+    Rule {
+        id: RuleId::TlsrptSinkDead,
+        name: "tlsrpt-sink-dead",
+        summary: "What rua names can take no report, by DNS: a mail domain without MX and address, an https host without \
+            address",
+        section: "RFC 8460 §3, RFC 5321 §5.1",
+        advice: "Send the reports where somebody reads them, or remove the address that is gone: whoever registers its \
+            domain gets them.",
+        causes: SINK_CAUSES,
         ..BASE
     },
 ];

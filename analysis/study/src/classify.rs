@@ -8,6 +8,7 @@
 mod chains;
 mod hosts;
 mod opinion;
+mod sinks;
 mod tally;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use chains::Chains;
 use hosts::Hosts;
 use opinion::Opinion;
 pub use opinion::{classifications, newest_classification};
+use sinks::Sinks;
 use tally::Tallies;
 
 /// Against what, and at which time, to judge.
@@ -81,9 +83,10 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
     let mut writers = Writers::create(run, &id, &label)?;
     let mut chains = Chains::read(run, &opinion)?;
     let mut hosts = Hosts::assess(run, &mut chains)?;
+    let sinks = Sinks::assess(run)?;
     let mut tallies = Tallies::default();
     for entry in &committed {
-        judge_chunk(run, entry.chunk, &mut chains, &mut hosts, &mut tallies, &mut writers)?;
+        judge_chunk(run, entry.chunk, &mut chains, &mut hosts, &sinks, &mut tallies, &mut writers)?;
     }
     let classified = Classified {
         id,
@@ -111,6 +114,7 @@ fn judge_chunk(
     chunk: u32,
     chains: &mut Chains<'_>,
     hosts: &mut Hosts,
+    sinks: &Sinks,
     tallies: &mut Tallies,
     writers: &mut Writers,
 ) -> Result<(), StudyError> {
@@ -126,6 +130,7 @@ fn judge_chunk(
             domain: &domain,
             policy: policies.get(&domain.domain).map(|(policy, chain)| (policy, chain.as_ref())),
             hosts: &|host| hosts.get(host),
+            sinks: &|name| sinks.get(name),
         };
         let judgement = judge(&dossier, chains.at());
         tallies.add(&judgement);

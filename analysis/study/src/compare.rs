@@ -25,6 +25,13 @@ const EXAMPLES_MAX: usize = 5;
 /// Rules whose `unknown` is planted, and so is compared. Elsewhere an `unknown` follows from another defect.
 const RULES_PLANTED_UNKNOWN: [&str; 2] = ["mx-unreachable", "mx-refused-us"];
 
+/// Rules that a run can judge only if it was asked for something more, and for what.
+const RULES_ON_REQUEST: [(&str, &str); 3] = [
+    ("sts-record-wrong-owner", "look_aside"),
+    ("tlsrpt-wrong-owner", "look_aside"),
+    ("sts-policy-without-record", "fetch_without_record"),
+];
+
 /// Compares the classification `id` of `run` with the truth in `folder` (`defects.parquet`,
 /// `domains.parquet`). Domains of the world that the run did not scan are left aside and counted.
 pub fn compare(run: &RunDir, id: &str, folder: &Path) -> Result<Agreement, StudyError> {
@@ -32,7 +39,7 @@ pub fn compare(run: &RunDir, id: &str, folder: &Path) -> Result<Agreement, Study
     for_each::<KnownDomain>(&domains_path(folder), |known| columns.know(&known))?;
     for_each::<VerdictRow>(&run.derived_path::<VerdictRow>(id), |verdict| columns.meet(&verdict))?;
 
-    let mut defects = Defects::default();
+    let mut defects = Defects { unasked: unasked(run)?, ..Defects::default() };
     let defects_path = defects_path(folder);
     for_each::<Defect>(&defects_path, |defect| {
         if columns.is_scanned(&defect.domain) {
@@ -51,6 +58,14 @@ pub fn compare(run: &RunDir, id: &str, folder: &Path) -> Result<Agreement, Study
     })?;
     let (domains, not_scanned, not_in_truth, columns) = columns.into_parts();
     Ok(Agreement { domains, not_scanned, not_in_truth, rules: defects.into_rules(), columns })
+}
+
+/// What the run was not asked for, by the configuration in its manifest.
+fn unasked(run: &RunDir) -> Result<Vec<&'static str>, StudyError> {
+    let manifest = run.read_manifest().map_err(StudyError::file("reading", &run.manifest_path()))?;
+    let was_asked = |extra: &str| manifest.config.pointer(&format!("/extras/{extra}")) == Some(&true.into());
+    let rules = RULES_ON_REQUEST.into_iter();
+    Ok(rules.filter(|(_, extra)| !was_asked(extra)).map(|(rule, _)| rule).collect())
 }
 
 fn for_each<T: Table>(path: &Path, mut each: impl FnMut(T)) -> Result<(), StudyError> {
@@ -74,6 +89,8 @@ struct Defects {
     /// By the digest of (domain, rule): could the run not judge it?
     unjudged: HashMap<u64, bool>,
     rules: BTreeMap<(String, Option<String>), RuleAgreement>,
+    /// Rules that the run was not asked for, so that it cannot have missed anything.
+    unasked: Vec<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +106,8 @@ impl Defects {
             key(&defect.domain, &defect.subject, &defect.rule, &defect.outcome, defect.cause.as_deref());
         if self.planted.insert(key, Fate::Planted).is_none() {
             self.rule(&defect.rule, defect.cause.as_deref()).planted += 1;
-            self.unjudged.insert(digest((&defect.domain, &defect.rule)), false);
+            let unasked = self.unasked.contains(&defect.rule.as_str());
+            self.unjudged.insert(digest((&defect.domain, &defect.rule)), unasked);
         }
     }
 

@@ -13,7 +13,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
 use mxray_evidence::{
-    CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, RunDir, SmtpSessionRow, Table,
+    CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow,
+    Table,
 };
 
 use crate::StudyError;
@@ -41,6 +42,7 @@ impl Session {
         session.evidence::<MailHostRow>(run)?;
         session.evidence::<SmtpSessionRow>(run)?;
         session.evidence::<CertificateRow>(run)?;
+        session.evidence::<ReportSinkRow>(run)?;
         session.evidence::<RejectRow>(run)?;
         session.derived::<FindingRow>(run, id)?;
         session.derived::<VerdictRow>(run, id)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use mxray_engine::{EventSink, Input, Progress, Stop};
+use mxray_engine::{EventSink, Extras, Input, Progress, ScanConfig, Stop};
 use mxray_protocol::name::DomainName;
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// Measures and judges a few domains: what stands, what breaks, what a sender does, and what to change.
 ///
-/// It asks the same questions as `scan`, and judges by the same rules. The exit code is 0 when nothing is wrong, 1
+/// It asks the same questions as `scan` with everything that `scan` asks on request, and judges by the same rules. The exit code is 0 when nothing is wrong, 1
 /// when a rule is violated that bears on mail, and 2 when something could not be measured. Where no identity is
 /// given, it says this machine's name, and its postmaster as contact.
 #[derive(Debug, Args)]
@@ -87,7 +87,8 @@ fn measure(
     let list = desk.path().join("domains.txt");
     let names: Vec<&str> = names.iter().map(DomainName::as_str).collect();
     std::fs::write(&list, names.join("\n")).environment(|| format!("writing {}", list.display()))?;
-    let config = probe.config(vec![Input::Path(list)], out.to_owned())?;
+    let config =
+        ScanConfig { extras: Extras::all(), ..probe.config(vec![Input::Path(list)], out.to_owned())? };
     let progress = Arc::new(Progress::default());
     runtime::start()?.block_on(async {
         let mut line = ProgressLine::start();

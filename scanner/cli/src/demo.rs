@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use mxray_engine::{EventSink, Input, PacingLimits, Progress, ScanConfig, ScanSummary, Stop};
+use mxray_engine::{EventSink, Extras, Input, PacingLimits, Progress, ScanConfig, ScanSummary, Stop};
 use mxray_lab::{Lab, LabConfig, NETWORKS, Names, WorldParams};
 use mxray_study::{Agreement, Classified, Report};
 use serde_json::json;
@@ -139,6 +139,7 @@ fn scan_config(lab: &Lab, folder: &Path) -> Result<ScanConfig, Failure> {
             prefix_rate: None,
             domain_rate: None,
         },
+        extras: Extras::all(),
         vantage: Some("demo".to_owned()),
         extra: json!({ "trust_roots": [{ "name": "lab/ca.pem", "pem": pem }] }),
         ..ScanConfig::new(vec![names], folder.join("run"), "demo.example", "https://demo.example/")

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Args, ValueEnum};
-use mxray_engine::{Input, Progress, ScanConfig, Stages, Stop};
+use mxray_engine::{Extras, Input, Progress, ScanConfig, Stages, Stop};
 use mxray_evidence::HowEnded;
 
 use self::display::Display;
@@ -43,6 +43,8 @@ pub(crate) struct ScanArgs {
     /// What to ask: DNS always, policies by HTTPS, mail hosts by SMTP.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "dns,policy,smtp")]
     stages: Vec<StageWord>,
+    #[command(flatten)]
+    on_request: OnRequest,
     /// Lines of input in a chunk, which is committed as a whole.
     #[arg(long, value_name = "N", default_value = "10000")]
     chunk_lines: NonZeroU64,
@@ -60,6 +62,19 @@ pub(crate) struct ScanArgs {
     /// Write the configuration as a file for `--config` to stdout, and measure nothing.
     #[arg(long)]
     print_config: bool,
+}
+
+/// What is asked only on request.
+#[derive(Debug, Args)]
+struct OnRequest {
+    /// Ask for records where they stand by mistake (`_mta_sts`, the apex, …): up to nine more TXT queries for each domain
+    /// that lacks a valid record, which is nearly every domain of most lists.
+    #[arg(long)]
+    look_aside: bool,
+    /// Fetch policies that no record announces: two more address queries for each domain without one, and a fetch
+    /// wherever there is an `mta-sts` host.
+    #[arg(long)]
+    fetch_without_record: bool,
 }
 
 /// A stage of the scan.
@@ -109,6 +124,10 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
         stages: Stages {
             policy: args.stages.contains(&StageWord::Policy),
             smtp: args.stages.contains(&StageWord::Smtp),
+        },
+        extras: Extras {
+            look_aside: args.on_request.look_aside,
+            fetch_without_record: args.on_request.fetch_without_record,
         },
         chunk_lines: args.chunk_lines.get(),
         resume: args.resume,

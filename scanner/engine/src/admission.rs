@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use crate::beside::Orphans;
 use crate::chunk::{Chunk, Delivery, End};
 use crate::config::ScanConfig;
 use crate::events::{Event, EventSink};
@@ -45,16 +46,19 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Lets lines in until there is a reason not to. `orphans` are mail hosts that belong to no line: they go into
+    /// Lets lines in until there is a reason not to. `orphans` belong to no line: they go into
     /// the first chunk.
-    pub(crate) async fn run(mut self, mut cutter: Cutter, orphans: Vec<String>) -> Closing {
+    pub(crate) async fn run(mut self, mut cutter: Cutter, orphans: Orphans) -> Closing {
         let stop = self.stop.clone();
         let mut told = pin!(stop.draining());
         let domain_places = Arc::new(Semaphore::new(self.concurrency));
         if !orphans.is_empty() {
             let chunk = cutter.lasting_chunk().await;
-            for host in orphans {
+            for host in orphans.hosts {
                 self.pipeline.begin_host(host, &chunk).await;
+            }
+            for sink in orphans.sinks {
+                self.pipeline.begin_sink(sink, &chunk).await;
             }
         }
         let closing = loop {

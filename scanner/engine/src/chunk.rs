@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mxray_evidence::{DomainRow, MailHostRow, Micros, PolicyRow, RejectRow, SmtpSessionRow};
+use mxray_evidence::{DomainRow, MailHostRow, Micros, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::certificate;
@@ -22,6 +22,7 @@ pub(crate) struct Rows {
     pub(crate) policies: Vec<PolicyRow>,
     pub(crate) mail_hosts: Vec<MailHostRow>,
     pub(crate) smtp_sessions: Vec<SmtpSessionRow>,
+    pub(crate) report_sinks: Vec<ReportSinkRow>,
     pub(crate) rejects: Vec<RejectRow>,
     /// By digest: the DER, and when it was first seen. Which of them are new to the run is the writer's to say.
     pub(crate) certificates: HashMap<[u8; 32], (Vec<u8>, Micros)>,
@@ -32,6 +33,7 @@ pub(crate) enum Found {
     Domain(Box<DomainRow>),
     Policy(Box<PolicyRow>, Vec<Vec<u8>>),
     MailHost(Box<MailHostRow>),
+    ReportSink(Box<ReportSinkRow>),
     Session(Box<SmtpSessionRow>, Vec<Vec<u8>>),
 }
 
@@ -199,7 +201,8 @@ impl Rows {
     fn put(&mut self, found: Found) -> u64 {
         match found {
             Found::Domain(row) => {
-                let txt = row.sts_txt.records.iter().chain(&row.tlsrpt_txt.records);
+                let aside = row.aside_txt.iter().flat_map(|lookup| &lookup.records);
+                let txt = row.sts_txt.records.iter().chain(&row.tlsrpt_txt.records).chain(aside);
                 let segments: usize = txt.flat_map(|txt| &txt.segments).map(|segment| segment.len()).sum();
                 let records = row.mx.records.len() + row.ns.records.len();
                 self.domains.push(*row);
@@ -215,6 +218,11 @@ impl Rows {
             Found::MailHost(row) => {
                 let records = row.a.records.len() + row.aaaa.records.len();
                 self.mail_hosts.push(*row);
+                ROW_BYTES + (RECORD_BYTES * records) as u64
+            }
+            Found::ReportSink(row) => {
+                let records = row.mx.records.len() + row.a.records.len() + row.aaaa.records.len();
+                self.report_sinks.push(*row);
                 ROW_BYTES + (RECORD_BYTES * records) as u64
             }
             Found::Session(row, chain) => {

@@ -13,7 +13,7 @@ use std::thread;
 use mxray_evidence::journal::{Entry, Journal};
 use mxray_evidence::{
     CertificateRow, Counts, DomainRow, FinishedPart, HowEnded, MailHostRow, Manifest, PartLabel, PartWriter,
-    PolicyRow, RejectRow, RunDir, SmtpSessionRow, Table,
+    PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow, Table,
 };
 use tokio::sync::oneshot;
 
@@ -145,6 +145,7 @@ pub(crate) fn rows_in(counts: &Counts) -> u64 {
         + counts.mail_hosts
         + counts.smtp_sessions
         + counts.certificates
+        + counts.report_sinks
         + counts.rejects
 }
 
@@ -155,25 +156,34 @@ struct SortedRows {
     mail_hosts: Vec<MailHostRow>,
     smtp_sessions: Vec<SmtpSessionRow>,
     certificates: Vec<CertificateRow>,
+    report_sinks: Vec<ReportSinkRow>,
     rejects: Vec<RejectRow>,
 }
 
 impl SortedRows {
     /// Sorts, and leaves out the certificates that stand in an earlier chunk.
     fn new(rows: Rows, written: &Once) -> Self {
-        let Rows { mut domains, mut policies, mut mail_hosts, mut smtp_sessions, mut rejects, certificates } =
-            rows;
+        let Rows {
+            mut domains,
+            mut policies,
+            mut mail_hosts,
+            mut smtp_sessions,
+            mut report_sinks,
+            mut rejects,
+            certificates,
+        } = rows;
         domains.sort_by_key(|row| row.line);
         rejects.sort_by_key(|row| row.line);
         policies.sort_by(|a, b| a.domain.cmp(&b.domain));
         mail_hosts.sort_by(|a, b| a.host.cmp(&b.host));
+        report_sinks.sort_by(|a, b| a.sink.cmp(&b.sink));
         smtp_sessions.sort_by(|a, b| (&a.host, &a.address).cmp(&(&b.host, &b.address)));
         let mut certificates: Vec<_> =
             certificates.into_iter().filter(|(digest, _)| !written.holds(digest)).collect();
         certificates.sort_by_key(|(digest, _)| *digest);
         let certificates =
             certificates.into_iter().map(|(_, (der, seen))| certificate::describe(&der, seen)).collect();
-        Self { domains, policies, mail_hosts, smtp_sessions, certificates, rejects }
+        Self { domains, policies, mail_hosts, smtp_sessions, certificates, report_sinks, rejects }
     }
 
     fn counts(&self, lines: u64) -> Counts {
@@ -184,6 +194,7 @@ impl SortedRows {
             mail_hosts: self.mail_hosts.len() as u64,
             smtp_sessions: self.smtp_sessions.len() as u64,
             certificates: self.certificates.len() as u64,
+            report_sinks: self.report_sinks.len() as u64,
             rejects: self.rejects.len() as u64,
         }
     }
@@ -196,6 +207,7 @@ impl SortedRows {
             write_part(dir, run_id, chunk, &self.mail_hosts)?,
             write_part(dir, run_id, chunk, &self.smtp_sessions)?,
             write_part(dir, run_id, chunk, &self.certificates)?,
+            write_part(dir, run_id, chunk, &self.report_sinks)?,
             write_part(dir, run_id, chunk, &self.rejects)?,
         ];
         Ok(parts.into_iter().flatten().collect())

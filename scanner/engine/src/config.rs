@@ -32,6 +32,8 @@ pub struct ScanConfig {
     pub resolvers: Vec<SocketAddr>,
     /// What to measure.
     pub stages: Stages,
+    /// What to ask beyond that.
+    pub extras: Extras,
     /// Domains whose DNS lookups are in flight at a time; also mail hosts, of their own account.
     pub concurrency: usize,
     /// Domains begun a second; `None` is without limit.
@@ -89,6 +91,23 @@ pub struct Stages {
     pub smtp: bool,
 }
 
+/// What is asked only on request: it costs those who are asked, and what it finds concerns few.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Extras {
+    /// Ask for records at the names where they stand by mistake: up to nine TXT queries a domain that lacks a valid
+    /// record.
+    pub look_aside: bool,
+    /// Fetch a policy that no TXT announces: two address queries a domain, and a fetch where there is a host.
+    pub fetch_without_record: bool,
+}
+
+impl Extras {
+    /// All of it, as for a few domains.
+    pub fn all() -> Self {
+        Self { look_aside: true, fetch_without_record: true }
+    }
+}
+
 impl Default for Stages {
     fn default() -> Self {
         Self { policy: true, smtp: true }
@@ -109,6 +128,7 @@ impl ScanConfig {
             column: None,
             resolvers: Vec::new(),
             stages: Stages::default(),
+            extras: Extras::default(),
             concurrency: 1_000,
             rate: None,
             pacing: PacingLimits::default(),
@@ -156,6 +176,8 @@ impl ScanConfig {
             ("column", self.column.clone().into()),
             ("stages.policy", self.stages.policy.into()),
             ("stages.smtp", self.stages.smtp.into()),
+            ("extras.look_aside", self.extras.look_aside.into()),
+            ("extras.fetch_without_record", self.extras.fetch_without_record.into()),
             ("https_port", self.https_port.into()),
             ("smtp_port", self.smtp_port.into()),
             ("seed", self.seed.into()),

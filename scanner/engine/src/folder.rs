@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use mxray_evidence::journal::Journal;
 use mxray_evidence::{
-    CertificateRow, Counts, DomainRow, HowEnded, Identity, MailHostRow, Manifest, RunDir, SCHEMA_VERSION,
-    tables,
+    CertificateRow, Counts, DomainRow, HowEnded, Identity, MailHostRow, Manifest, ReportSinkRow, RunDir,
+    SCHEMA_VERSION, tables,
 };
 
+use crate::beside::{Orphans, report_sinks};
 use crate::clock;
 use crate::commit::OpenRun;
 use crate::config::ScanConfig;
@@ -32,8 +33,10 @@ pub(crate) struct Opened {
     pub(crate) domains: Once,
     /// MX hosts that are probed, or will be by `orphans`.
     pub(crate) hosts: Once,
-    /// MX hosts that committed domains name, and that were to be probed by a chunk that a crash took.
-    pub(crate) orphans: Vec<String>,
+    /// Report sinks that are looked up, or will be by `orphans`.
+    pub(crate) sinks: Once,
+    /// What committed domains name, and a chunk was to look at that a crash took.
+    pub(crate) orphans: Orphans,
 }
 
 /// Refuses what can be refused before anything is asked or written. `Some` is the run that is complete already.
@@ -107,7 +110,8 @@ fn begin(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanErr
         mark: Mark::default(),
         domains: Once::default(),
         hosts: Once::default(),
-        orphans: Vec::new(),
+        sinks: Once::default(),
+        orphans: Orphans::default(),
     })
 }
 
@@ -136,14 +140,19 @@ fn resume(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanEr
     dir.for_each(|row: MailHostRow| {
         hosts.claim(row.host.as_bytes());
     })?;
+    let mut sinks = Once::default();
+    dir.for_each(|row: ReportSinkRow| {
+        sinks.claim(row.sink.as_bytes());
+    })?;
     let mut domains = Once::default();
-    let mut orphans = Vec::new();
+    let mut orphans = Orphans::default();
     dir.for_each(|row: DomainRow| {
         domains.claim(row.domain.as_bytes());
-        orphans.extend(probed_hosts(&row).into_iter().filter(|host| hosts.claim(host.as_bytes())));
+        orphans.hosts.extend(probed_hosts(&row).into_iter().filter(|host| hosts.claim(host.as_bytes())));
+        orphans.sinks.extend(report_sinks(&row).into_iter().filter(|sink| sinks.claim(sink.as_bytes())));
     })?;
     let run = OpenRun { dir, manifest, journal, certificates, _lock: lock };
-    Ok(Opened { run, mark, domains, hosts, orphans })
+    Ok(Opened { run, mark, domains, hosts, sinks, orphans })
 }
 
 /// Makes what is missing of the folder, and opens the journal, cutting off a line that a crash left half.
@@ -183,14 +192,23 @@ fn is_leftover(path: &Path, committed: usize) -> bool {
 /// Every part that the journal counts rows of must be there.
 fn check_parts(dir: &RunDir, journal: &Journal) -> Result<(), ScanError> {
     for entry in journal.entries() {
-        let Counts { domains, policies, mail_hosts, smtp_sessions, certificates, rejects, lines: _ } =
-            entry.counts;
+        let Counts {
+            domains,
+            policies,
+            mail_hosts,
+            smtp_sessions,
+            certificates,
+            report_sinks,
+            rejects,
+            lines: _,
+        } = entry.counts;
         let rows = [
             ("domains", domains),
             ("policies", policies),
             ("mail_hosts", mail_hosts),
             ("smtp_sessions", smtp_sessions),
             ("certificates", certificates),
+            ("report_sinks", report_sinks),
             ("rejects", rejects),
         ];
         for (table, rows) in rows {

@@ -21,6 +21,7 @@
 
 mod address;
 mod admission;
+mod beside;
 pub mod certificate;
 mod chunk;
 mod clock;
@@ -49,7 +50,7 @@ mod tls;
 
 pub use address::{AddressGate, is_global};
 pub use clock::now;
-pub use config::{ScanConfig, Stages};
+pub use config::{Extras, ScanConfig, Stages};
 pub use dns::{DnsSettings, Resolver, withheld_lookup};
 pub use error::{ErrorClass, ScanError};
 pub use events::{Event, EventSink};

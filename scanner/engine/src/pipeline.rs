@@ -10,18 +10,21 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mxray_evidence::{DomainRow, Ending, Lookup, LookupStatus, MailHostRow, OwnCause, SmtpSessionRow, Stage};
+use mxray_evidence::{
+    DomainRow, Ending, Lookup, LookupStatus, MailHostRow, OwnCause, ReportSinkRow, SmtpSessionRow, Stage,
+    TxtRecord,
+};
 use mxray_protocol::name::is_host_name;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::beside::{Seen, aside_names, is_fetched, report_sinks};
 use crate::chunk::{Chunk, Found, Work};
 use crate::clock;
-use crate::config::{ScanConfig, Stages};
+use crate::config::{Extras, ScanConfig, Stages};
 use crate::dns::withheld_lookup;
 use crate::https::fetch_policy;
 use crate::net::Net;
-use crate::once::Once;
 use crate::progress::{Progress, StageProgress};
 use crate::smtp::probe;
 use crate::source::Target;
@@ -45,8 +48,9 @@ pub(crate) struct Pipeline {
     net: Net,
     stages: Stages,
     progress: Arc<Progress>,
-    /// MX hosts that somebody probes already.
-    hosts: Mutex<Once>,
+    extras: Extras,
+    /// What somebody looks at already.
+    seen: Mutex<Seen>,
     host_places: Semaphore,
     policy_queue: Arc<Semaphore>,
     host_queue: Arc<Semaphore>,
@@ -55,15 +59,16 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline in which nothing is under way. `hosts` are not probed again.
-    pub(crate) fn new(config: &ScanConfig, net: Net, hosts: Once, progress: Arc<Progress>) -> Self {
+    /// A pipeline in which nothing is under way. What is `seen` is not looked at again.
+    pub(crate) fn new(config: &ScanConfig, net: Net, seen: Seen, progress: Arc<Progress>) -> Self {
         let connections = config.pacing.connections_max.max(1) as usize;
         let queue = |a_connection: usize| Arc::new(Semaphore::new(connections * a_connection));
         Self {
             net,
             stages: config.stages,
             progress,
-            hosts: Mutex::new(hosts),
+            extras: config.extras,
+            seen: Mutex::new(seen),
             host_places: Semaphore::new(config.concurrency),
             policy_queue: queue(POLICIES_A_CONNECTION_MAX),
             host_queue: queue(HOSTS_A_CONNECTION_MAX),
@@ -116,18 +121,68 @@ impl Pipeline {
             self.counted(resolver.txt(&tlsrpt_name)),
         );
         let Target { domain, source, line, rank, columns } = target;
-        let row = DomainRow { domain, source, line, rank, columns, mx, ns, sts_txt, tlsrpt_txt };
-        if self.stages.policy && !row.sts_txt.records.is_empty() {
+        let aside_txt = Vec::new();
+        let mut row =
+            DomainRow { domain, source, line, rank, columns, mx, ns, sts_txt, tlsrpt_txt, aside_txt };
+        if self.extras.look_aside {
+            row.aside_txt = self.look_aside(&row).await;
+        }
+        if self.stages.policy && is_fetched(&row, self.extras) {
             self.begin_policy(row.domain.clone(), work.chunk()).await;
         }
         for host in probed_hosts(&row) {
-            if self.hosts().claim(host.as_bytes()) {
+            if self.seen().hosts.claim(host.as_bytes()) {
                 self.begin_host(host, work.chunk()).await;
+            }
+        }
+        for sink in report_sinks(&row) {
+            if self.seen().sinks.claim(sink.as_bytes()) {
+                self.begin_sink(sink, work.chunk()).await;
             }
         }
         drop(place);
         self.progress.domains.end(row.mx.is_measured());
         work.done(Found::Domain(Box::new(row)));
+    }
+
+    /// Begins a name that TLS reports go to and that is claimed already, once there is room for it: DNS alone.
+    pub(crate) async fn begin_sink(self: &Arc<Self>, sink: String, chunk: &Arc<Chunk>) {
+        let queued = room_in(&self.host_queue).await;
+        let (this, work) = (Arc::clone(self), chunk.begin(&sink));
+        self.spawn(async move {
+            let row = if this.net.opt_out.names(&sink) {
+                let (mx, cause) = (withheld_lookup(&sink, OwnCause::OptOut), OwnCause::OptOut);
+                ReportSinkRow {
+                    mx,
+                    a: withheld_lookup(&sink, cause),
+                    aaaa: withheld_lookup(&sink, cause),
+                    sink,
+                }
+            } else {
+                let _place = this.host_places.acquire().await.expect("the semaphore is never closed");
+                let resolver = &this.net.resolver;
+                let (mx, a, aaaa) = tokio::join!(
+                    this.counted(resolver.mx(&sink)),
+                    this.counted(resolver.a(&sink)),
+                    this.counted(resolver.aaaa(&sink)),
+                );
+                ReportSinkRow { sink, mx, a, aaaa }
+            };
+            work.done(Found::ReportSink(Box::new(row)));
+            drop(queued);
+        });
+    }
+
+    /// Asks for the records that a domain lacks where they stand by mistake, one name after the other: what is
+    /// missing at the right name is most often missing everywhere, and there is no hurry.
+    async fn look_aside(&self, row: &DomainRow) -> Vec<Lookup<TxtRecord>> {
+        let mut lookups = Vec::new();
+        for name in aside_names(row) {
+            if !self.net.opt_out.names(&name) {
+                lookups.push(self.counted(self.net.resolver.txt(&name)).await);
+            }
+        }
+        lookups
     }
 
     async fn begin_policy(self: &Arc<Self>, domain: String, chunk: &Arc<Chunk>) {
@@ -211,8 +266,8 @@ impl Pipeline {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hosts(&self) -> MutexGuard<'_, Once> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -289,6 +344,7 @@ mod tests {
             ns: lookup(0, Vec::new()),
             sts_txt: lookup(0, if has_txt { vec![txt] } else { Vec::new() }),
             tlsrpt_txt: lookup(0, Vec::new()),
+            aside_txt: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::address::AddressGate;
 use crate::admission::{Admission, Closing, Cutter};
+use crate::beside::Seen;
 use crate::commit::{OpenRun, Writer, Written, rows_in};
 use crate::config::{ScanConfig, system_resolvers};
 use crate::descriptors;
@@ -80,7 +81,7 @@ pub async fn scan(
         asked = ask_resolvers(&config, &events) => asked?,
     }
     let net = open_net(&config, opt_out.clone())?;
-    let Opened { mut run, mark, domains, hosts, orphans } = open_folder(&config).await?;
+    let Opened { mut run, mark, domains, hosts, sinks, orphans } = open_folder(&config).await?;
     let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
@@ -95,7 +96,7 @@ pub async fn scan(
     let (deliveries, delivered) = mpsc::channel();
     let next_chunk = run.journal.entries().len() as u32;
     let cutter = Cutter::new(deliveries, &config, next_chunk, mark);
-    let pipeline = Arc::new(Pipeline::new(&config, net, hosts, Arc::clone(&progress)));
+    let pipeline = Arc::new(Pipeline::new(&config, net, Seen { hosts, sinks }, Arc::clone(&progress)));
     let admission = Admission {
         pipeline: Arc::clone(&pipeline),
         progress: Arc::clone(&progress),

@@ -65,41 +65,38 @@ impl<R> Lookup<R> {
         !matches!(self.status(), LookupStatus::Failed(_) | LookupStatus::Unanswered)
     }
 
-    pub(crate) fn column(name_: &'static str, doc: &'static str, records: Vec<Column>) -> Column {
-        Column::group(
-            name_,
-            doc,
-            vec![
-                name("name", "The name asked for."),
-                time("started", "When the first query left."),
-                u64("elapsed_us", "From the first query to the end, microseconds."),
-                text("resolver", "The resolver that answered last, `address:port`; null when none did.")
-                    .optional(),
-                u16("queries", "Queries sent, retries and the TCP repeat included."),
-                boolean("tcp", "The answer came over TCP, after a truncated one over UDP."),
-                u16(
-                    "rcode",
-                    "Response code (0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED); null: no answer.",
-                )
+    pub(crate) fn column(name: &'static str, doc: &'static str, records: Vec<Column>) -> Column {
+        Column::group(name, doc, Self::columns(records))
+    }
+
+    fn columns(records: Vec<Column>) -> Vec<Column> {
+        vec![
+            name("name", "The name asked for."),
+            time("started", "When the first query left."),
+            u64("elapsed_us", "From the first query to the end, microseconds."),
+            text("resolver", "The resolver that answered last, `address:port`; null when none did.")
                 .optional(),
-                boolean("authenticated", "The AD bit, for the whole answer; null: no answer.").optional(),
-                Column::groups(
-                    "cnames",
-                    "The CNAME chain, in order.",
-                    vec![
-                        name("owner", "The alias."),
-                        name("target", "What it stands for."),
-                        u32("ttl", "Time to live as received, seconds."),
-                    ],
-                ),
-                Column::groups(
-                    "records",
-                    "The records of the type asked for, at the end of the chain, as received.",
-                    records,
-                ),
-                Ending::column(),
-            ],
-        )
+            u16("queries", "Queries sent, retries and the TCP repeat included."),
+            boolean("tcp", "The answer came over TCP, after a truncated one over UDP."),
+            u16("rcode", "Response code (0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED); null: no answer.")
+                .optional(),
+            boolean("authenticated", "The AD bit, for the whole answer; null: no answer.").optional(),
+            Column::groups(
+                "cnames",
+                "The CNAME chain, in order.",
+                vec![
+                    name("owner", "The alias."),
+                    name("target", "What it stands for."),
+                    u32("ttl", "Time to live as received, seconds."),
+                ],
+            ),
+            Column::groups(
+                "records",
+                "The records of the type asked for, at the end of the chain, as received.",
+                records,
+            ),
+            Ending::column(),
+        ]
     }
 }
 
@@ -141,6 +138,13 @@ pub struct TxtRecord {
     pub segments: Vec<ByteBuf>,
     /// Seconds.
     pub ttl: u32,
+}
+
+impl TxtRecord {
+    /// Its character-strings, joined without spaces (RFC 8461 §3.1).
+    pub fn joined(&self) -> Vec<u8> {
+        self.segments.iter().flat_map(|segment| segment.iter().copied()).collect()
+    }
 }
 
 /// An A or AAAA record.
@@ -189,6 +193,8 @@ pub struct DomainRow {
     pub sts_txt: Lookup<TxtRecord>,
     /// `TXT` at `_smtp._tls.<domain>`.
     pub tlsrpt_txt: Lookup<TxtRecord>,
+    /// `TXT` at names where such records stand by mistake; empty unless asked for, and where nothing is missing.
+    pub aside_txt: Vec<Lookup<TxtRecord>>,
 }
 
 impl Table for DomainRow {
@@ -234,6 +240,12 @@ impl Table for DomainRow {
             ),
             Lookup::<TxtRecord>::column("sts_txt", "`TXT` at `_mta-sts.<domain>` (RFC 8461 §3.1).", txt()),
             Lookup::<TxtRecord>::column("tlsrpt_txt", "`TXT` at `_smtp._tls.<domain>` (RFC 8460 §3).", txt()),
+            Column::groups(
+                "aside_txt",
+                "`TXT` at names where such records stand by mistake. Asked for by `--look-aside`, and only where one of \
+                 the two right names has no valid record; empty elsewhere.",
+                Lookup::<TxtRecord>::columns(txt()),
+            ),
         ]
     }
 }

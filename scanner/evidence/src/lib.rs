@@ -22,6 +22,7 @@ mod part;
 mod policy;
 mod reject;
 mod run;
+mod sink;
 mod table;
 
 pub use certificate::{CertificateRow, Digest, TlsObservation};
@@ -37,6 +38,7 @@ pub use policy::{Connect, Header, PolicyRow};
 pub use reject::{RejectReason, RejectRow};
 pub use run::RunDir;
 pub use serde_bytes::ByteBuf;
+pub use sink::ReportSinkRow;
 pub use table::{Table, TableDoc, tables};
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.

@@ -66,6 +66,8 @@ pub struct Counts {
     pub smtp_sessions: u64,
     /// Rows in `certificates`.
     pub certificates: u64,
+    /// Rows in `report_sinks`.
+    pub report_sinks: u64,
     /// Rows in `rejects`.
     pub rejects: u64,
 }
@@ -78,6 +80,7 @@ impl std::ops::AddAssign for Counts {
         self.mail_hosts += other.mail_hosts;
         self.smtp_sessions += other.smtp_sessions;
         self.certificates += other.certificates;
+        self.report_sinks += other.report_sinks;
         self.rejects += other.rejects;
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::column::Column;
 use crate::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
-use crate::{CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, SmtpSessionRow};
+use crate::{CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow};
 
 /// A type whose values are the rows of a table.
 pub trait Table: Serialize + DeserializeOwned + Send + 'static {
@@ -54,6 +54,7 @@ pub fn tables() -> Vec<TableDoc> {
         doc::<MailHostRow>(false),
         doc::<SmtpSessionRow>(false),
         doc::<CertificateRow>(false),
+        doc::<ReportSinkRow>(false),
         doc::<RejectRow>(false),
         doc::<FindingRow>(true),
         doc::<VerdictRow>(true),

@@ -63,6 +63,11 @@ fn domain(n: u64) -> DomainRow {
             Ending::Completed,
         ),
         tlsrpt_txt: lookup(&format!("_smtp._tls.{name}"), vec![], stopped),
+        aside_txt: vec![lookup(
+            &format!("_mta_sts.{name}"),
+            vec![TxtRecord { segments: vec![ByteBuf::from(*b"v=STSv1; id=1;")], ttl: 1 }],
+            Ending::Completed,
+        )],
         domain: name,
     }
 }

@@ -72,6 +72,10 @@ pub(crate) enum Leaf {
     SelfSigned,
     UnknownRoot,
     MissingIntermediate,
+    /// Issued for clients, and so of no use to a server (RFC 5280 §4.2.1.12).
+    Malformed,
+    /// Valid, and shown by one who does not hold its key.
+    AnothersKey,
 }
 
 /// Keys and birth of a world, as they are kept.
@@ -97,6 +101,8 @@ pub(crate) struct Authority {
     leaf_key: KeyPair,
     leaf_signer: Arc<dyn SigningKey>,
     stranger_signer: Arc<dyn SigningKey>,
+    /// Holds another key of the leaf's kind.
+    other_signer: Arc<dyn SigningKey>,
     provider: Arc<CryptoProvider>,
     made: Mutex<Remembered>,
 }
@@ -168,6 +174,7 @@ impl Authority {
             ],
             leaf_signer: signer(&leaf_key)?,
             stranger_signer: signer(&stranger_key)?,
+            other_signer: signer(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)?,
             stranger_key,
             leaf_key,
             provider,
@@ -229,7 +236,7 @@ impl Authority {
             _ => (
                 params.signed_by(&self.leaf_key, &self.intermediate)?,
                 self.chain.as_slice(),
-                &self.leaf_signer,
+                if leaf == Leaf::AnothersKey { &self.other_signer } else { &self.leaf_signer },
             ),
         };
         let chain = std::iter::once(first.der().clone()).chain(rest.iter().cloned()).collect();
@@ -261,7 +268,11 @@ impl Authority {
         let common = if host.len() <= 64 { host } else { "mxray lab" };
         params.distinguished_name.push(DnType::CommonName, common);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let purpose = match leaf {
+            Leaf::Malformed => ExtendedKeyUsagePurpose::ClientAuth,
+            _ => ExtendedKeyUsagePurpose::ServerAuth,
+        };
+        params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = leaf != Leaf::SelfSigned;
         params.serial_number = Some(serial);
         Ok(params)

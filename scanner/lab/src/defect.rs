@@ -60,6 +60,7 @@ catalogue! {
         RecordVersionCase = "sts-record-version" / "case",
         RecordVersionSpelling = "sts-record-version" / "spelling",
         RecordVersionPosition = "sts-record-version" / "position",
+        RecordVersionDelimiter = "sts-record-version" / "delimiter",
         RecordIdMissing = "sts-record-id-missing",
         RecordIdCharacter = "sts-record-id-invalid" / "character",
         RecordIdTooLong = "sts-record-id-invalid" / "too-long",
@@ -67,6 +68,12 @@ catalogue! {
         RecordExtension = "sts-record-extension",
         RecordDelimiter = "sts-record-delimiter",
         RecordDangling = "sts-record-cname-dangling",
+        RecordOwnerUnderscore = "sts-record-wrong-owner" / "underscore",
+        RecordOwnerPolicyHost = "sts-record-wrong-owner" / "policy-host",
+        RecordOwnerApex = "sts-record-wrong-owner" / "apex",
+        RecordOwnerDoubled = "sts-record-wrong-owner" / "doubled",
+        RecordOwnerParent = "sts-record-wrong-owner" / "parent",
+        PolicyWithoutRecord = "sts-policy-without-record",
     ;
     Fetch:
         PolicyHostNxdomain = "sts-host-unresolvable" / "nxdomain",
@@ -76,12 +83,14 @@ catalogue! {
         PolicyHostTimeout = "sts-host-unreachable" / "timeout",
         PolicyHostAlert = "sts-host-tls-alert" / "alert",
         PolicyHostClosed = "sts-host-tls-alert" / "closed",
+        PolicyHostNotTls = "sts-host-tls-alert" / "failed",
         PolicyCertName = "sts-host-cert-name",
         PolicyCertExpired = "sts-host-cert-expired" / "expired",
         PolicyCertNotYetValid = "sts-host-cert-expired" / "not-yet-valid",
         PolicyCertSelfSigned = "sts-host-cert-untrusted" / "self-signed",
         PolicyCertUnknownRoot = "sts-host-cert-untrusted" / "unknown-root",
         PolicyCertMissingIntermediate = "sts-host-cert-untrusted" / "missing-intermediate",
+        PolicyCertMalformed = "sts-host-cert-untrusted" / "malformed",
         PolicyCertExpiring = "sts-host-cert-expiring",
         FetchStatus403 = "sts-fetch-status" / "403",
         FetchStatus404 = "sts-fetch-status" / "404",
@@ -90,6 +99,8 @@ catalogue! {
         FetchStatus503 = "sts-fetch-status" / "503",
         FetchRedirect = "sts-fetch-redirect",
         FetchTimeout = "sts-fetch-timeout",
+        FetchClosed = "sts-fetch-incomplete" / "closed",
+        FetchMalformed = "sts-fetch-incomplete" / "malformed",
         FetchOversize = "sts-fetch-oversize",
         FetchMediaType = "sts-fetch-media-type",
     ;
@@ -116,6 +127,10 @@ catalogue! {
         PolicyMxWildcard = "sts-policy-mx-syntax" / "wildcard",
         PolicyMxULabel = "sts-policy-mx-syntax" / "u-label",
         PolicyMxEmpty = "sts-policy-mx-syntax" / "empty",
+        PolicyMxLabel = "sts-policy-mx-syntax" / "label",
+        PolicyBlankLine = "sts-policy-whitespace" / "blank-line",
+        PolicyIndent = "sts-policy-whitespace" / "indent",
+        PolicyBlankBeforeColon = "sts-policy-whitespace" / "before-colon",
         PolicyDuplicateVersion = "sts-policy-duplicate-key" / "version",
         PolicyDuplicateMode = "sts-policy-duplicate-key" / "mode",
         PolicyDuplicateMaxAge = "sts-policy-duplicate-key" / "max_age",
@@ -154,6 +169,7 @@ catalogue! {
         MxCname = "mx-unresolvable" / "cname",
         MxIpLiteral = "mx-unresolvable" / "ip-literal",
         MxLocalhost = "mx-unresolvable" / "localhost",
+        MxNotGlobal = "mx-unresolvable" / "not-global",
         MxUnreachable = "mx-unreachable",
         MxRefusedUs = "mx-refused-us",
         StarttlsAbsent = "starttls-absent",
@@ -163,12 +179,15 @@ catalogue! {
         HandshakeProtocolVersion = "starttls-handshake" / "protocol-version",
         HandshakeClosed = "starttls-handshake" / "closed",
         HandshakeNotTls = "starttls-handshake" / "not-tls",
+        HandshakeSignature = "starttls-handshake" / "signature",
+        HandshakeFailed = "starttls-handshake" / "failed",
         MxCertName = "mx-cert-name",
         MxCertExpired = "mx-cert-expired" / "expired",
         MxCertNotYetValid = "mx-cert-expired" / "not-yet-valid",
         MxCertSelfSigned = "mx-cert-untrusted" / "self-signed",
         MxCertUnknownRoot = "mx-cert-untrusted" / "unknown-root",
         MxCertMissingIntermediate = "mx-cert-untrusted" / "missing-intermediate",
+        MxCertMalformed = "mx-cert-untrusted" / "malformed",
         MxCertExpiring = "mx-cert-expiring",
         MxCertVaries = "mx-cert-varies",
     ;
@@ -177,12 +196,24 @@ catalogue! {
         TlsrptVersionCase = "tlsrpt-version" / "case",
         TlsrptVersionSpelling = "tlsrpt-version" / "spelling",
         TlsrptVersionPosition = "tlsrpt-version" / "position",
+        TlsrptVersionDelimiter = "tlsrpt-version" / "delimiter",
         TlsrptRuaMissing = "tlsrpt-rua-missing",
         TlsrptUriScheme = "tlsrpt-uri-scheme",
         TlsrptUriRawDelimiter = "tlsrpt-uri-syntax" / "raw-delimiter",
         TlsrptUriNoAt = "tlsrpt-uri-syntax" / "no-at",
         TlsrptUriSpace = "tlsrpt-uri-syntax" / "space",
         TlsrptUriEmpty = "tlsrpt-uri-syntax" / "empty",
+        TlsrptUriNoHost = "tlsrpt-uri-syntax" / "no-host",
+        TlsrptUriCharacter = "tlsrpt-uri-syntax" / "character",
+        TlsrptExtension = "tlsrpt-extension",
+        TlsrptOwnerHyphen = "tlsrpt-wrong-owner" / "hyphen",
+        TlsrptOwnerUnderscore = "tlsrpt-wrong-owner" / "underscore",
+        TlsrptOwnerTls = "tlsrpt-wrong-owner" / "tls",
+        TlsrptOwnerApex = "tlsrpt-wrong-owner" / "apex",
+        TlsrptOwnerDoubled = "tlsrpt-wrong-owner" / "doubled",
+        TlsrptSinkNxdomain = "tlsrpt-sink-dead" / "nxdomain",
+        TlsrptSinkNoData = "tlsrpt-sink-dead" / "no-data",
+        TlsrptSinkNullMx = "tlsrpt-sink-dead" / "null-mx",
         TlsrptAbsentWithPolicy = "tlsrpt-absent-with-policy",
     ;
 }
@@ -203,6 +234,9 @@ impl Defect {
                 | Self::PolicyDuplicateVersion
                 | Self::PolicyDuplicateMode
                 | Self::PolicyDuplicateMaxAge
+                | Self::PolicyBlankLine
+                | Self::PolicyIndent
+                | Self::PolicyBlankBeforeColon
                 | Self::ModeTesting
                 | Self::ModeNone
                 | Self::AgeUnderADay
@@ -226,13 +260,48 @@ impl Defect {
                 | Self::PolicyCertSelfSigned
                 | Self::PolicyCertUnknownRoot
                 | Self::PolicyCertMissingIntermediate
+                | Self::PolicyCertMalformed
                 | Self::PolicyCertExpiring
         )
     }
 
     /// Whether it leaves an MX host without a place to connect to; a CNAME (RFC 5321 §5.1) does not.
     pub(crate) const fn is_unresolvable(self) -> bool {
-        matches!(self, Self::MxNxdomain | Self::MxNoData | Self::MxIpLiteral | Self::MxLocalhost)
+        matches!(
+            self,
+            Self::MxNxdomain | Self::MxNoData | Self::MxIpLiteral | Self::MxLocalhost | Self::MxNotGlobal
+        )
+    }
+
+    /// Whether it leaves `_mta-sts` without a TXT: it dangles, stands elsewhere, or was forgotten.
+    pub(crate) const fn leaves_no_txt(self) -> bool {
+        matches!(
+            self,
+            Self::RecordDangling
+                | Self::RecordOwnerUnderscore
+                | Self::RecordOwnerPolicyHost
+                | Self::RecordOwnerApex
+                | Self::RecordOwnerDoubled
+                | Self::RecordOwnerParent
+                | Self::PolicyWithoutRecord
+        )
+    }
+
+    /// Whether the TLS-RPT record stands where no sender looks.
+    pub(crate) const fn is_tlsrpt_owner(self) -> bool {
+        matches!(
+            self,
+            Self::TlsrptOwnerHyphen
+                | Self::TlsrptOwnerUnderscore
+                | Self::TlsrptOwnerTls
+                | Self::TlsrptOwnerApex
+                | Self::TlsrptOwnerDoubled
+        )
+    }
+
+    /// Whether reports go nowhere although the TLS-RPT record is as it should be.
+    pub(crate) const fn is_tlsrpt_sink(self) -> bool {
+        matches!(self, Self::TlsrptSinkNxdomain | Self::TlsrptSinkNoData | Self::TlsrptSinkNullMx)
     }
 
     /// Whether some MX host still matches.

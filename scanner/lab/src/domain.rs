@@ -98,8 +98,9 @@ impl Domain {
     /// Whether a TXT record is found at `_mta-sts`, so that a sender goes on to fetch.
     pub(crate) fn has_txt(&self) -> bool {
         match self.record {
-            Record::Absent | Record::Published(Some(Defect::RecordDangling)) => false,
-            Record::Wildcard | Record::Published(_) => true,
+            Record::Absent => false,
+            Record::Wildcard | Record::Published(None) => true,
+            Record::Published(Some(defect)) => !defect.leaves_no_txt(),
         }
     }
 
@@ -113,10 +114,18 @@ impl Domain {
         matches!(self.record, Record::Published(_))
     }
 
+    /// Whether a policy is served, sound but for its certificate, and nothing at `_mta-sts` announces it.
+    pub(crate) fn policy_is_unannounced(&self) -> bool {
+        !self.has_txt() && self.text_is_served() && self.policy.is_none_or(Defect::is_lint)
+    }
+
     /// Whether a fetch brings the policy's text, whatever the certificate.
     pub(crate) fn text_arrives(&self) -> bool {
-        self.has_txt()
-            && self.has_policy_host()
+        self.has_txt() && self.text_is_served()
+    }
+
+    fn text_is_served(&self) -> bool {
+        self.has_policy_host()
             && self.fetch.is_none_or(|d| d.is_policy_certificate() || d == Defect::FetchMediaType)
     }
 

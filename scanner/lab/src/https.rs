@@ -67,6 +67,10 @@ impl PolicyHosts {
                 return close_after(&mut hello.io, &ALERT_HANDSHAKE_FAILURE).await;
             }
             Some(Defect::PolicyHostClosed) => return close_after(&mut hello.io, &[]).await,
+            Some(Defect::PolicyHostNotTls) => {
+                return close_after(&mut hello.io, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                    .await;
+            }
             _ => {}
         }
         let config = self
@@ -102,6 +106,14 @@ impl PolicyHosts {
                 return drip(tls).await;
             }
             return wait_for_end(tls).await;
+        }
+        match domain.fetch {
+            Some(Defect::FetchClosed) => return tls.shutdown().await,
+            Some(Defect::FetchMalformed) => {
+                tls.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await?;
+                return tls.shutdown().await;
+            }
+            _ => {}
         }
         seen.status = Some(response.status);
         let mut bytes = response.head(response.body.len()).into_bytes();
@@ -204,6 +216,7 @@ fn leaf(fetch: Option<Defect>) -> Leaf {
         Some(Defect::PolicyCertSelfSigned) => Leaf::SelfSigned,
         Some(Defect::PolicyCertUnknownRoot) => Leaf::UnknownRoot,
         Some(Defect::PolicyCertMissingIntermediate) => Leaf::MissingIntermediate,
+        Some(Defect::PolicyCertMalformed) => Leaf::Malformed,
         Some(Defect::PolicyCertExpiring) => Leaf::Expiring,
         _ => Leaf::Valid,
     }

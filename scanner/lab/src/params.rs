@@ -202,6 +202,8 @@ impl WorldParams {
             Defect::MxCertVaries => params.mail.two_hosts = 0.0,
             // Without MX the domain's own address counts, which only those have who run their own mail.
             Defect::ImplicitWithPolicy => params.mail.operated = 0.0,
+            // The parent of an invented name is its suffix.
+            Defect::RecordOwnerParent => params.suffixes = vec!["group.example".to_owned()],
             // These stand in the MX record itself, which is the domain's own.
             _ if planted.iter().all(|d| matches!(d, Defect::MxIpLiteral | Defect::MxLocalhost)) => {
                 params.mail.operated = 0.0;

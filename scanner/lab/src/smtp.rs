@@ -31,6 +31,20 @@ const COMMANDS_MAX: usize = 100;
 /// The alert `protocol_version`, as a server that knows TLS 1.0 alone sends it.
 const ALERT_PROTOCOL_VERSION: [u8; 7] = [0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46];
 
+/// A `ServerHello` (RFC 5246 §7.4.1.3) of TLS 1.2 that takes `TLS_RSA_WITH_NULL_MD5`, which no client offers.
+const HELLO_OF_A_SUITE_NOT_OFFERED: [u8; 47] = {
+    let mut record = [0; 47];
+    let head = [0x16, 0x03, 0x03, 0x00, 0x2a, 0x02, 0x00, 0x00, 0x26, 0x03, 0x03];
+    let mut at = 0;
+    while at < head.len() {
+        record[at] = head[at];
+        at += 1;
+    }
+    // Behind the random number (all zeros) and an empty session id: the suite, and no compression.
+    record[45] = 0x01;
+    record
+};
+
 /// What MX hosts serve from.
 #[derive(Clone)]
 pub(crate) struct MxHosts {
@@ -128,6 +142,9 @@ impl MxHosts {
                 return close_after(&mut hello.io, &ALERT_PROTOCOL_VERSION).await;
             }
             Some(Defect::HandshakeClosed) => return close_after(&mut hello.io, &[]).await,
+            Some(Defect::HandshakeFailed) => {
+                return close_after(&mut hello.io, &HELLO_OF_A_SUITE_NOT_OFFERED).await;
+            }
             _ => {}
         }
         let config = self.authority.server(&host.name, leaf(host), false).map_err(io::Error::other)?;
@@ -147,6 +164,8 @@ fn leaf(host: &Host) -> Leaf {
         Some(Defect::MxCertSelfSigned) => Leaf::SelfSigned,
         Some(Defect::MxCertUnknownRoot) => Leaf::UnknownRoot,
         Some(Defect::MxCertMissingIntermediate) => Leaf::MissingIntermediate,
+        Some(Defect::MxCertMalformed) => Leaf::Malformed,
+        Some(Defect::HandshakeSignature) => Leaf::AnothersKey,
         Some(Defect::MxCertExpiring) => Leaf::Expiring,
         Some(Defect::MxCertVaries) if host.second_address => Leaf::Other,
         _ => Leaf::Valid,

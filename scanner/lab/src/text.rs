@@ -17,6 +17,7 @@ pub(crate) fn sts_records(world: &World, domain: &Domain, defect: Option<Defect>
             format!("{}; id={id};", draw.pick(&["v=MTASTS1", "v = STSv1"]))
         }
         Some(Defect::RecordVersionPosition) => format!("id={id}; v=STSv1;"),
+        Some(Defect::RecordVersionDelimiter) => format!("v=STSv1{}id={id}", draw.pick(&[" ", ", ", ":"])),
         Some(Defect::RecordIdMissing) => (*draw.pick(&["v=STSv1;", "v=STSv1; note=soon;"])).to_owned(),
         Some(Defect::RecordIdCharacter) => {
             format!("v=STSv1; id={};", draw.pick(&["2024-01-15", "20240115T10:20", "v_1", "1.0"]))
@@ -56,7 +57,7 @@ pub(crate) fn tlsrpt_records(
     defect: Option<Defect>,
 ) -> Vec<Vec<Vec<u8>>> {
     let draw = world.draw(Stream::TlsrptStyle, domain.index);
-    let rua = format!("rua=mailto:tlsrpt@{name}");
+    let rua = format!("rua=mailto:tlsrpt@reports.{name}");
     let text = match defect {
         Some(Defect::TlsrptVersionCase) => {
             format!("{}; {rua}", draw.pick(&["v=tlsrptv1", "v=TLSRPTV1"]))
@@ -65,6 +66,7 @@ pub(crate) fn tlsrpt_records(
             format!("{}; {rua}", draw.pick(&["v=TLSRPT1", "v = TLSRPTv1"]))
         }
         Some(Defect::TlsrptVersionPosition) => format!("{rua}; v=TLSRPTv1;"),
+        Some(Defect::TlsrptVersionDelimiter) => format!("v=TLSRPTv1{}{rua}", draw.pick(&[" ", ", ", ":"])),
         Some(Defect::TlsrptRuaMissing) => (*draw.pick(&["v=TLSRPTv1;", "v=TLSRPTv1; note=soon;"])).to_owned(),
         Some(Defect::TlsrptUriScheme) => {
             let scheme = draw.pick(&["http", "ftp"]);
@@ -74,6 +76,18 @@ pub(crate) fn tlsrpt_records(
         Some(Defect::TlsrptUriNoAt) => format!("v=TLSRPTv1; rua=mailto:tlsrpt.{name}"),
         Some(Defect::TlsrptUriSpace) => format!("v=TLSRPTv1; rua=mailto:tls rpt@{name}"),
         Some(Defect::TlsrptUriEmpty) => "v=TLSRPTv1; rua=;".to_owned(),
+        Some(Defect::TlsrptUriNoHost) => "v=TLSRPTv1; rua=https:///v1/tlsrpt".to_owned(),
+        Some(Defect::TlsrptUriCharacter) => format!("v=TLSRPTv1; rua=mailto:<tlsrpt@reports.{name}>"),
+        Some(Defect::TlsrptExtension) => {
+            format!("v=TLSRPTv1; {rua}; {}", draw.pick(&["mode: testing", "n@te=1", "note=two words"]))
+        }
+        Some(Defect::TlsrptSinkNxdomain) => {
+            format!("v=TLSRPTv1; rua={}.{name}", draw.pick(&["mailto:tlsrpt@gone", "https://gone"]))
+        }
+        Some(Defect::TlsrptSinkNoData) => {
+            format!("v=TLSRPTv1; rua={}.{name}", draw.pick(&["mailto:tlsrpt@bare", "https://bare"]))
+        }
+        Some(Defect::TlsrptSinkNullMx) => format!("v=TLSRPTv1; rua=mailto:tlsrpt@nomail.{name}"),
         _ => match draw.below(5) {
             0 => format!("v=TLSRPTv1;{rua}"),
             1 => format!("v=TLSRPTv1; rua=https://reports.{name}/v1/tlsrpt"),
@@ -84,7 +98,7 @@ pub(crate) fn tlsrpt_records(
     };
     let mut records = vec![segments(&text, draw.next(1))];
     if defect == Some(Defect::TlsrptMultiple) {
-        records.push(vec![format!("v=TLSRPTv1; rua=mailto:second@{name}").into_bytes()]);
+        records.push(vec![format!("v=TLSRPTv1; rua=mailto:second@reports.{name}").into_bytes()]);
     }
     records
 }
@@ -240,6 +254,18 @@ fn fields(world: &World, domain: &Domain, name: &str, draw: Draw) -> Vec<String>
         Some(Defect::PolicyDuplicateVersion) => lines.push("version: STSv1".to_owned()),
         Some(Defect::PolicyDuplicateMode) => lines.push("mode: testing".to_owned()),
         Some(Defect::PolicyDuplicateMaxAge) => lines.push("max_age: 86400".to_owned()),
+        Some(Defect::PolicyBlankLine) => {
+            let line = (draw.next(10).below(lines.len() as u64)) as usize;
+            lines.insert(line, String::new());
+        }
+        Some(Defect::PolicyIndent) => {
+            let line = (draw.next(10).below(lines.len() as u64)) as usize;
+            lines[line].insert(0, ' ');
+        }
+        Some(Defect::PolicyBlankBeforeColon) => {
+            let line = (draw.next(10).below(lines.len() as u64)) as usize;
+            lines[line] = lines[line].replacen(':', " :", 1);
+        }
         Some(Defect::PolicyComment) => {
             let line = (draw.next(10).below(lines.len() as u64)) as usize;
             lines.insert(line, "# published by the postmaster".to_owned());
@@ -263,6 +289,7 @@ fn wrong_pattern(defect: Option<Defect>, name: &str, draw: Draw) -> Option<Strin
         Defect::PolicyMxWildcard => draw.pick(&["relay.*.", "*.*.", "re*."]).to_string() + name,
         Defect::PolicyMxULabel => format!("b\u{fc}ro.{name}"),
         Defect::PolicyMxEmpty => String::new(),
+        Defect::PolicyMxLabel => draw.pick(&["re_lay.", "-relay.", "relay-."]).to_string() + name,
         _ => return None,
     })
 }

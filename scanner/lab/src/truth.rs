@@ -69,6 +69,7 @@ impl World {
             });
         };
         plant_domain(&domain, &name, &mut plant);
+        plant_aside(&domain, &name, &mut plant);
         plant_policy(&domain, &name, &mut plant);
         if domain.text_is_valid() {
             plant_match(&domain, &name, &hosts, &mut plant);
@@ -86,14 +87,43 @@ impl World {
 }
 
 fn plant_domain(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect)) {
-    if let Record::Published(Some(defect)) = domain.record {
+    if let Record::Published(Some(defect)) = domain.record
+        && !is_aside(defect)
+    {
         plant(name, defect);
     }
     match domain.tlsrpt {
-        Tlsrpt::Published(Some(defect)) => plant(name, defect),
-        Tlsrpt::Absent if domain.record_is_valid() => plant(name, Defect::TlsrptAbsentWithPolicy),
+        Tlsrpt::Published(Some(defect)) if !defect.is_tlsrpt_owner() => plant(name, defect),
+        Tlsrpt::Absent | Tlsrpt::Published(Some(_)) if domain.record_is_valid() => {
+            plant(name, Defect::TlsrptAbsentWithPolicy);
+        }
         _ => {}
     }
+}
+
+/// What is found only by those who look where no sender does.
+fn plant_aside(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect)) {
+    let takes_mail = !matches!(domain.mail, Mail::Missing | Mail::Null);
+    if let Record::Published(Some(defect)) = domain.record
+        && is_aside(defect)
+        && defect != Defect::PolicyWithoutRecord
+        && takes_mail
+    {
+        plant(name, defect);
+    }
+    if let Tlsrpt::Published(Some(defect)) = domain.tlsrpt
+        && defect.is_tlsrpt_owner()
+        && takes_mail
+    {
+        plant(name, defect);
+    }
+    if domain.policy_is_unannounced() {
+        plant(&format!("mta-sts.{name}"), Defect::PolicyWithoutRecord);
+    }
+}
+
+fn is_aside(defect: Defect) -> bool {
+    defect.leaves_no_txt() && defect != Defect::RecordDangling
 }
 
 fn plant_policy(domain: &Domain, name: &str, plant: &mut impl FnMut(&str, Defect)) {
@@ -196,7 +226,9 @@ impl Witness {
                 Defect::HandshakeAlert
                 | Defect::HandshakeProtocolVersion
                 | Defect::HandshakeClosed
-                | Defect::HandshakeNotTls,
+                | Defect::HandshakeNotTls
+                | Defect::HandshakeSignature
+                | Defect::HandshakeFailed,
             ) => Known::No,
             _ => self.starttls(),
         }
@@ -211,7 +243,8 @@ impl Witness {
                 | Defect::MxCertNotYetValid
                 | Defect::MxCertSelfSigned
                 | Defect::MxCertUnknownRoot
-                | Defect::MxCertMissingIntermediate,
+                | Defect::MxCertMissingIntermediate
+                | Defect::MxCertMalformed,
             ) => Known::No,
             _ => self.handshake(),
         }
@@ -220,7 +253,8 @@ impl Witness {
 
 fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
     let record = match domain.record {
-        Record::Absent | Record::Wildcard | Record::Published(Some(Defect::RecordDangling)) => "absent",
+        Record::Absent | Record::Wildcard => "absent",
+        Record::Published(_) if !domain.has_txt() => "absent",
         Record::Published(_) if domain.record_is_valid() => "valid",
         Record::Published(_) => "invalid",
     };
@@ -254,6 +288,8 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
         max_age: valid.then_some(domain.max_age),
         tlsrpt: match domain.tlsrpt {
             Tlsrpt::Absent => "absent",
+            Tlsrpt::Published(Some(defect)) if defect.is_tlsrpt_owner() => "absent",
+            Tlsrpt::Published(Some(defect)) if defect.is_tlsrpt_sink() => "valid",
             Tlsrpt::Published(None) => "valid",
             Tlsrpt::Published(Some(_)) => "invalid",
         },

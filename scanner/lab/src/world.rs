@@ -286,7 +286,10 @@ impl World {
         }
         let draw = self.draw(Stream::Adoption, index).unit();
         if draw < self.params.sts.record {
-            Record::Published(self.afflict(Axis::Record, Stream::Record, index))
+            let defect = self.afflict(Axis::Record, Stream::Record, index);
+            // Only a name below another that is no top-level domain has a parent whose record could be meant.
+            let parent_can = || self.name(index).split('.').count() > 2;
+            Record::Published(defect.filter(|d| *d != Defect::RecordOwnerParent || parent_can()))
         } else if draw < self.params.sts.record + self.params.sts.wildcard_txt {
             Record::Wildcard
         } else {

@@ -111,6 +111,9 @@ pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
     if name == "localhost" {
         return Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]);
     }
+    if let Some(answer) = beside_a_domain(world, name, kind) {
+        return answer;
+    }
     // Names below a wildcard exist, however they read.
     let parents = std::iter::successors(name.split_once('.'), |(_, rest)| rest.split_once('.'));
     for (_, parent) in parents {
@@ -130,6 +133,14 @@ enum Place {
     StsRecord,
     TlsrptRecord,
     TlsrptParent,
+    /// Where a record stands that nobody looks for.
+    Aside(Defect),
+    /// What stands behind `rua`.
+    Reports,
+    /// It exists, and has nothing.
+    Bare,
+    /// It takes no mail.
+    NoMail,
     MxHost {
         number: u8,
         deep: bool,
@@ -156,6 +167,12 @@ const PREFIXES: &[(Place, &str)] = &[
     (Place::MxHost { number: 1, deep: true }, "backup.in."),
     (Place::DeepParent, "in."),
     (Place::TlsrptParent, "_tls."),
+    (Place::Aside(Defect::RecordOwnerUnderscore), "_mta_sts."),
+    (Place::Aside(Defect::TlsrptOwnerHyphen), "_smtp-tls."),
+    (Place::Aside(Defect::TlsrptOwnerUnderscore), "_smtp_tls."),
+    (Place::Reports, "reports."),
+    (Place::Bare, "bare."),
+    (Place::NoMail, "nomail."),
     (Place::AliasTarget { number: 0 }, "node1."),
     (Place::AliasTarget { number: 1 }, "node2."),
 ];
@@ -184,6 +201,7 @@ fn at_apex(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
             Answer::of([1, 2].map(|n| Data::Ns(format!("ns{n}.dns{operator}.example"))).to_vec())
         }
         (_, Kind::Txt) if domain.record == Record::Wildcard => wildcard(kind),
+        (_, Kind::Txt) => Answer::of(at_apex_txt(world, domain, name)),
         _ => Answer::nodata(),
     }
 }
@@ -198,14 +216,28 @@ fn below(world: &World, domain: &Domain, name: &str, place: Place, kind: Kind) -
         Place::StsRecord => sts_record(world, domain, name, kind),
         Place::TlsrptRecord => match domain.tlsrpt {
             Tlsrpt::Absent => Answer::nxdomain(),
+            Tlsrpt::Published(Some(defect)) if defect.is_tlsrpt_owner() => Answer::nxdomain(),
             Tlsrpt::Published(defect) => Answer::typed(kind, Kind::Txt, || {
                 text::tlsrpt_records(world, domain, name, defect).into_iter().map(Data::Txt).collect()
             }),
         },
         Place::TlsrptParent => match domain.tlsrpt {
             Tlsrpt::Absent => Answer::nxdomain(),
+            Tlsrpt::Published(Some(Defect::TlsrptOwnerTls)) => {
+                Answer::typed(kind, Kind::Txt, || aside_texts(world, domain, name, Defect::TlsrptOwnerTls))
+            }
             Tlsrpt::Published(_) => Answer::nodata(),
         },
+        Place::Aside(defect) => match aside_texts(world, domain, name, defect) {
+            texts if texts.is_empty() => Answer::nxdomain(),
+            texts => Answer::typed(kind, Kind::Txt, || texts),
+        },
+        Place::Reports => {
+            let address = AddressPlan::shared(world.draw(Stream::PolicyAddress, domain.index));
+            Answer::typed(kind, Kind::A, || vec![Data::A(address)])
+        }
+        Place::Bare => Answer::nodata(),
+        Place::NoMail => Answer::typed(kind, Kind::Mx, || vec![Data::Mx(0, String::new())]),
         Place::PolicyHost => policy_host(world, domain, name, kind),
         Place::MxHost { number, deep } => match (domain.mail, domain.hosting) {
             (Mail::Hosts, Hosting::Own { hosts, deep: is_deep }) if number < hosts && deep == is_deep => {
@@ -242,6 +274,9 @@ fn wildcard(kind: Kind) -> Answer {
 fn sts_record(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
     let Record::Published(defect) = domain.record else { return Answer::nxdomain() };
     let draw = world.draw(Stream::RecordStyle, domain.index).next(9);
+    if !domain.has_txt() && defect != Some(Defect::RecordDangling) {
+        return Answer::nxdomain();
+    }
     if defect == Some(Defect::RecordDangling) {
         let operator = domain.policy_operator.unwrap_or_default();
         return if draw.hits(0.5) {
@@ -265,6 +300,10 @@ fn sts_record(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer 
 fn policy_host(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
     if !domain.has_policy_host() {
         return Answer::nxdomain();
+    }
+    let texts = aside_texts(world, domain, name, Defect::RecordOwnerPolicyHost);
+    if kind == Kind::Txt && !texts.is_empty() {
+        return Answer::of(texts);
     }
     match domain.fetch {
         Some(Defect::PolicyHostNxdomain) => return Answer::nxdomain(),
@@ -293,6 +332,54 @@ fn policies_addresses(world: &World, operator: u32, kind: Kind) -> Answer {
     Answer::typed(kind, Kind::A, || slots.map(|slot| Data::A(world.plan().address(slot))).collect())
 }
 
+/// The TXT records of a domain that stand at a wrong name, if they do at that of `defect`.
+fn aside_texts(world: &World, domain: &Domain, name: &str, defect: Defect) -> Vec<Data> {
+    let texts = if domain.record == Record::Published(Some(defect)) {
+        text::sts_records(world, domain, None)
+    } else if domain.tlsrpt == Tlsrpt::Published(Some(defect)) {
+        text::tlsrpt_records(world, domain, name, None)
+    } else {
+        return Vec::new();
+    };
+    texts.into_iter().map(Data::Txt).collect()
+}
+
+fn at_apex_txt(world: &World, domain: &Domain, name: &str) -> Vec<Data> {
+    let aside = [Defect::RecordOwnerApex, Defect::TlsrptOwnerApex];
+    aside.into_iter().flat_map(|defect| aside_texts(world, domain, name, defect)).collect()
+}
+
+/// Names that are below no domain of the world as those in [`PREFIXES`] are: its name written twice, as where a zone
+/// file lacks a last dot; and the record of a suffix, for a world that plants it.
+fn beside_a_domain(world: &World, name: &str, kind: Kind) -> Option<Answer> {
+    let doubled = [("_mta-sts.", Defect::RecordOwnerDoubled), ("_smtp._tls.", Defect::TlsrptOwnerDoubled)];
+    for (prefix, defect) in doubled {
+        let Some(twice) = name.strip_prefix(prefix) else { continue };
+        let Some(once) = twice.get(..twice.len() / 2) else { continue };
+        if twice.get(once.len()..)?.strip_prefix('.') == Some(once)
+            && let Some(index) = world.index(once)
+        {
+            let texts = aside_texts(world, &world.domain(index), once, defect);
+            return (!texts.is_empty()).then(|| Answer::typed(kind, Kind::Txt, || texts).within(once));
+        }
+    }
+    let suffix = name.strip_prefix("_mta-sts.")?;
+    let params = world.params();
+    let planted = params.defects.contains_key("sts-record-wrong-owner/parent");
+    (planted && params.suffixes.iter().any(|known| known == suffix)).then(|| {
+        let text = || vec![Data::Txt(vec![b"v=STSv1; id=20240101000000Z;".to_vec()])];
+        Answer::typed(kind, Kind::Txt, text).within(suffix)
+    })
+}
+
+/// Addresses that are not globally routable (RFC 6890), and that a lab does not serve on.
+const NOT_GLOBAL: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(10, 1, 2, 3),
+    Ipv4Addr::new(172, 16, 0, 25),
+    Ipv4Addr::new(192, 168, 1, 10),
+    Ipv4Addr::new(100, 64, 9, 9),
+];
+
 /// The addresses of an MX host; `zone` is what an alias of it lies in, where it can be one.
 fn host_addresses(
     world: &World,
@@ -305,6 +392,14 @@ fn host_addresses(
     match defect {
         Some(Defect::MxNxdomain | Defect::MxIpLiteral | Defect::MxLocalhost) => return Answer::nxdomain(),
         Some(Defect::MxNoData) => return Answer::nodata(),
+        Some(Defect::MxNotGlobal) => {
+            let key = match host {
+                HostId::Own { domain, .. } => domain,
+                HostId::Operator { operator, .. } => u64::from(operator),
+            };
+            let address = *world.draw(Stream::HostStyle, key).next(6).pick(&NOT_GLOBAL);
+            return Answer::typed(kind, Kind::A, || vec![Data::A(address)]);
+        }
         Some(Defect::MxUnreachable) if world.has_ipv6() => return refusing(kind),
         Some(Defect::MxUnreachable) => {
             let key = match host {

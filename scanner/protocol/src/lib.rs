@@ -2,8 +2,10 @@
 //!
 //! Pure and total: bytes in, a value or its flaws out. No socket, no clock, no random number.
 
+pub mod aside;
 pub mod mx_pattern;
 pub mod name;
+pub mod report_sink;
 pub mod smtp;
 pub mod sts_policy;
 pub mod sts_record;

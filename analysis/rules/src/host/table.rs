@@ -30,6 +30,7 @@ pub(crate) const RULES: &[Rule] = &[
             cause("cname", "the name is an alias"),
             cause("ip-literal", "an IP address in place of a name"),
             cause("localhost", "the sender's own machine"),
+            cause("not-global", "no address of it is globally routable (RFC 6890)"),
         ],
         ..HOST
     },

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use mxray_evidence::{
     AddressRecord, ByteBuf, Cause, Cname, Connect, DomainRow, Ending, Header, Lookup, MailHostRow, Micros,
-    MxRecord, OwnCause, PolicyRow, Reply, SmtpSessionRow, Stage, TlsObservation, TxtRecord,
+    MxRecord, OwnCause, PolicyRow, Reply, ReportSinkRow, SmtpSessionRow, Stage, TlsObservation, TxtRecord,
 };
 use mxray_rules::{
     ChainAssessment, ChainProblem, Dossier, Finding, HostAssessment, Judgement, Outcome, assess_host,
-    assess_session, judge, rules,
+    assess_session, assess_sink, judge, rules,
 };
 
 pub(crate) const DOMAIN: &str = "d.example";
@@ -75,6 +75,12 @@ pub(crate) fn tls(sni: &str) -> TlsObservation {
         signature_valid: Some(true),
         alert: None,
     }
+}
+
+/// A name that reports go to: its MX, and one address.
+pub(crate) fn sink(name: &str, mx: Lookup<MxRecord>) -> ReportSinkRow {
+    let (a, aaaa) = (lookup(name, 0, vec![address("192.0.2.7")]), lookup(name, 0, Vec::new()));
+    ReportSinkRow { sink: name.to_owned(), mx, a, aaaa }
 }
 
 /// A chain that has 90 days left.
@@ -160,6 +166,8 @@ pub(crate) struct Case {
     pub(crate) domain: DomainRow,
     pub(crate) policy: Option<(PolicyRow, Option<ChainAssessment>)>,
     pub(crate) hosts: BTreeMap<String, Host>,
+    /// What is known of names that reports go to; of any other, that it takes them.
+    pub(crate) sinks: BTreeMap<String, ReportSinkRow>,
 }
 
 impl Case {
@@ -175,12 +183,14 @@ impl Case {
             ns: lookup(DOMAIN, 0, Vec::new()),
             sts_txt: lookup("_mta-sts.d.example", 0, vec![txt("v=STSv1; id=1;")]),
             tlsrpt_txt: lookup("_smtp._tls.d.example", 0, vec![txt("v=TLSRPTv1; rua=mailto:a@d.example")]),
+            aside_txt: Vec::new(),
         };
         let hosts = ["mx1.d.example", "mx2.d.example"].map(|name| (name.to_owned(), Host::sound(name)));
         Self {
             domain,
             policy: Some((policy_row(SOUND_POLICY.as_bytes()), Some(chain(&[])))),
             hosts: hosts.into(),
+            sinks: BTreeMap::new(),
         }
     }
 
@@ -223,7 +233,11 @@ impl Case {
         let assessed = assessed.collect::<BTreeMap<_, _>>();
         let hosts = |name: &str| assessed.get(name);
         let policy = self.policy.as_ref().map(|(row, chain)| (row, chain.as_ref()));
-        judge(&Dossier { domain: &self.domain, policy, hosts: &hosts }, at)
+        let sinks = |name: &str| {
+            let alive = || sink(name, lookup(name, 0, vec![mx(10, "mx.elsewhere.example")]));
+            Some(assess_sink(&self.sinks.get(name).cloned().unwrap_or_else(alive)))
+        };
+        judge(&Dossier { domain: &self.domain, policy, hosts: &hosts, sinks: &sinks }, at)
     }
 
     /// Violations as `rule` or `rule/cause`.

@@ -52,7 +52,14 @@ fn a_sound_domain_passes_everything_that_applies() {
     let inapplicable = inapplicable.map(|(rule, outcome)| (rule.name, *outcome)).collect::<Vec<_>>();
     assert_eq!(
         inapplicable,
-        [("sts-record-cname-dangling", Outcome::NotApplicable), ("mx-cert-varies", Outcome::NotApplicable)]
+        [
+            "sts-record-cname-dangling",
+            "sts-record-wrong-owner",
+            "sts-policy-without-record",
+            "mx-cert-varies",
+            "tlsrpt-wrong-owner"
+        ]
+        .map(|rule| (rule, Outcome::NotApplicable))
     );
     let verdict = judgement.verdict;
     let words =

@@ -194,7 +194,7 @@ fn what_we_did_not_measure_says_nothing_of_reach() {
     unanswered.row.a = timed_out(HOST);
     let mut unasked = Host::sound(HOST);
     unasked.sessions.clear();
-    let withheld = cut(HOST, "192.0.2.1", 0, Ending::withheld(Stage::Connect, OwnCause::NotRoutable));
+    let withheld = cut(HOST, "192.0.2.1", 0, Ending::withheld(Stage::Connect, OwnCause::Throttle));
     let cases = [
         missing,
         Case::with_host(&unanswered),
@@ -208,6 +208,21 @@ fn what_we_did_not_measure_says_nothing_of_reach() {
         assert_eq!(case.outcome("mx-unreachable"), Outcome::NotApplicable);
         assert_eq!(case.judge().verdict.starttls, "unknown");
     }
+}
+
+#[test]
+fn a_host_at_addresses_that_are_not_global_is_as_good_as_none() {
+    let private = |address: &str| {
+        (cut(HOST, address, 0, Ending::withheld(Stage::Connect, OwnCause::NotRoutable)), None)
+    };
+    let host = Host::with_sessions(HOST, vec![private("10.1.2.3"), private("192.168.0.1")]);
+    let case = Case::with_host(&host);
+    assert_eq!(case.violations(), ["mx-unresolvable/not-global"]);
+    assert_eq!(case.judge().findings[0].detail.as_deref(), Some("10.1.2.3, 192.168.0.1"));
+    assert_eq!(case.judge().verdict.sts, "deferred");
+    let sound = (session(HOST, "192.0.2.1"), Some(chain(&[])));
+    let mixed = Case::with_host(&Host::with_sessions(HOST, vec![private("10.1.2.3"), sound]));
+    assert!(mixed.violations().is_empty(), "a sender goes on to the other address");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The rules, from outside.
 
+mod aside;
 mod case;
 mod certificates;
 mod codebook;

@@ -89,7 +89,11 @@ fn no_txt_and_a_txt_of_another_kind_are_no_record() {
         );
     }
     let wildcard = Case::with_record("v=spf1 -all");
-    assert!(wildcard.violations().is_empty());
+    assert_eq!(
+        wildcard.violations(),
+        ["sts-policy-without-record"],
+        "it was fetched for the sake of the TXT"
+    );
     assert_eq!(wildcard.judge().verdict.record, "absent");
 }
 

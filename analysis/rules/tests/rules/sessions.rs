@@ -83,7 +83,7 @@ fn what_did_not_answer_is_unreachable_and_what_cannot_be_read_is_not_judged() {
     assert_eq!(outcome(&stopped(0, Stage::Banner, Cause::Malformed)), S::Unreadable);
     assert_eq!(
         outcome(&cut(HOST, AT, 0, Ending::withheld(Stage::Connect, OwnCause::NotRoutable))),
-        S::Withheld
+        S::NotGlobal
     );
     assert_eq!(outcome(&cut(HOST, AT, 1, Ending::withheld(Stage::Ehlo, OwnCause::Cancelled))), S::Withheld);
     let mut oversize = stopped(2, Stage::Ehlo, Cause::Oversize);

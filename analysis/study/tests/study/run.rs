@@ -107,6 +107,7 @@ fn domain(n: u64) -> DomainRow {
         ns: lookup(&name, vec![NsRecord { nameserver: "ns.example".into(), ttl: 1 }]),
         sts_txt: lookup(&format!("_mta-sts.{name}"), if n.is_multiple_of(3) { vec![txt] } else { vec![] }),
         tlsrpt_txt: lookup(&format!("_smtp._tls.{name}"), vec![]),
+        aside_txt: vec![],
         domain: name,
     }
 }

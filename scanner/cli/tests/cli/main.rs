@@ -7,5 +7,6 @@ mod documents;
 mod judging;
 mod lab;
 mod mxray;
+mod planted;
 mod scanning;
 mod world;

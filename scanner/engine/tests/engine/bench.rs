@@ -11,7 +11,8 @@ use mxray_engine::{
     Event, EventSink, Input, PacingLimits, Progress, ScanConfig, ScanError, ScanSummary, Stop, scan,
 };
 use mxray_evidence::{
-    CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, RunDir, SmtpSessionRow, Table,
+    CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow,
+    Table,
 };
 use mxray_lab::{Lab, LabConfig, Names, WorldParams};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -167,6 +168,7 @@ pub(crate) fn evidence(run: &Path) -> BTreeMap<&'static str, Vec<String>> {
         texts::<MailHostRow>(run),
         texts::<SmtpSessionRow>(run),
         texts::<CertificateRow>(run),
+        texts::<ReportSinkRow>(run),
         texts::<RejectRow>(run),
     ])
 }

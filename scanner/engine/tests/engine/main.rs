@@ -5,6 +5,7 @@
 
 mod address;
 mod bench;
+mod beside;
 mod certificate;
 mod dns;
 mod https;

@@ -160,6 +160,8 @@ pub(crate) enum Fetch {
         head: String,
         body: Vec<u8>,
     },
+    /// TLS stood, and what came has no head of HTTP's.
+    NotHttp(Vec<u8>),
 }
 
 /// Fetches the policy at one address, refusing what a usual verifier refuses.
@@ -191,8 +193,10 @@ pub(crate) fn fetch(config: &Arc<ClientConfig>, address: SocketAddr, host: &str)
             Err(error) => return Fetch::Tls(error),
         }
     }
-    let end = response.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-    let body = response.split_off(end);
+    let Some(end) = response.windows(4).position(|w| w == b"\r\n\r\n") else {
+        return Fetch::NotHttp(response);
+    };
+    let body = response.split_off(end + 4);
     let head = String::from_utf8(response).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Fetch::Response { status, head, body }
@@ -227,6 +231,10 @@ pub(crate) fn session(config: &Arc<ClientConfig>, address: SocketAddr, host: &st
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = BufReader::new(stream);
     session.banner = reply(&mut stream);
+    // With 421 the channel is closed (RFC 5321 §4.2.2).
+    if session.banner.starts_with("421") {
+        return session;
+    }
     session.ehlo = command(&mut stream, "EHLO a.test");
     if !session.ehlo.to_ascii_uppercase().contains("STARTTLS") {
         command(&mut stream, "QUIT");

@@ -14,7 +14,11 @@ fn is_expected(row: &PlantedDefect, defect: Defect) -> bool {
     let planted = row.rule == defect.rule() && row.cause == defect.cause();
     // The pattern that misses its host matches no other.
     let unused = row.rule == "mx-pattern-unused" && defect.rule() == "mx-policy-mismatch-some";
-    planted || unused
+    // A policy whose record is not where it belongs is announced by nothing, and neither is a report's address.
+    let unannounced = row.rule == "sts-policy-without-record"
+        && ["sts-record-wrong-owner", "sts-record-cname-dangling"].contains(&defect.rule());
+    let no_reports = row.rule == "tlsrpt-absent-with-policy" && defect.rule() == "tlsrpt-wrong-owner";
+    planted || unused || unannounced || no_reports
 }
 
 #[test]
@@ -48,7 +52,8 @@ fn every_defect_stands_in_the_demo_world() {
         .map(|row| (row.rule, row.cause))
         .collect();
     let missing: Vec<_> = Defect::ALL.iter().filter(|d| !found.contains(&(d.rule(), d.cause()))).collect();
-    assert!(missing.is_empty(), "{missing:?}");
+    // The names of the demo are below a top-level domain: there is no parent to have a record.
+    assert_eq!(missing, [&Defect::RecordOwnerParent]);
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn defects_come_at_their_rates() {
     params.sts.record = 0.5;
     params.defects = BTreeMap::from([
         ("sts-record-id-missing".to_owned(), 0.2),
-        ("sts-record-version".to_owned(), 0.3),
+        ("sts-record-version".to_owned(), 0.4),
         ("sts-fetch-status/404".to_owned(), 0.1),
     ]);
     let truths = truths(params, 40_000);
@@ -78,7 +83,7 @@ fn defects_come_at_their_rates() {
     };
     for (found, wanted) in [
         (share("sts-record-id-missing", None), 0.2),
-        (share("sts-record-version", None), 0.3),
+        (share("sts-record-version", None), 0.4),
         (share("sts-record-version", Some("case")), 0.1),
         (share("sts-fetch-status", Some("404")), 0.1),
     ] {
@@ -108,7 +113,8 @@ fn axes_are_independent_and_a_subject_has_at_most_one_defect_of_each() {
         let axis = |row: &PlantedDefect| {
             Defect::ALL.iter().find(|d| d.rule() == row.rule && d.cause() == row.cause).unwrap().axis()
         };
-        let unforced = |row: &&PlantedDefect| row.rule != "mx-pattern-unused";
+        let unforced =
+            |row: &&PlantedDefect| !["mx-pattern-unused", "tlsrpt-absent-with-policy"].contains(&row.rule);
         let mut subjects = BTreeSet::new();
         for row in planted.iter().filter(unforced) {
             assert!(subjects.insert((row.subject.as_str(), axis(row))), "{planted:?}");
