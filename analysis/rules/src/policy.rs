@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use mxray_protocol::mx_pattern::MxPatternFlaw;
-use mxray_protocol::sts_policy::{Blank, Mode, PolicyFlaw, PolicyFlawKind as Flaw, Shape, StsPolicy};
+use mxray_protocol::sts_policy::{
+    Blank, Comment, LineSlip, Mode, PolicyFlaw, PolicyFlawKind as Flaw, Shape, StsPolicy,
+};
 
 use crate::fetch::Fetch;
 use crate::finding::Notes;
@@ -42,16 +44,27 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         id: RuleId::StsPolicyNotKeyValue,
         name: "sts-policy-not-key-value",
-        summary: "The policy is not made of lines of keys and values",
-        advice: "Serve a plain ASCII file, one key: value a line, without markup or byte order mark, the lines ended by LF \
-            or CRLF.",
+        summary: "The policy, or a line of it, is not made of keys and values",
+        advice: "Serve a plain ASCII file, one key: value a line, without markup, placeholders or byte order mark, the \
+            lines ended by LF or CRLF.",
         causes: &[
             cause("html", "it is markup"),
             cause("json", "it is JSON, or begins as such"),
-            cause("bare-cr", "its lines end in CR alone"),
+            cause("bare-cr", "a CR without LF: its lines end so, or one stands inside"),
             cause("bom", "it begins with a byte order mark"),
             cause("utf-16", "it is in UTF-16"),
-            cause("other", "a line without a colon, or with a key or value the grammar does not allow"),
+            cause(
+                "front-matter",
+                "it begins with ---, the front matter of a site generator that did not run",
+            ),
+            cause("template", "a value is a placeholder that nobody has filled in"),
+            cause("no-colon", "a line without a colon"),
+            cause("key", "a line with a key that the grammar does not allow"),
+            cause(
+                "value",
+                "a line with another key, and a value that the grammar does not allow: none, or controls",
+            ),
+            cause("other", "something else: no line of it has a key of a policy"),
         ],
         ..BASE
     },
@@ -101,6 +114,8 @@ pub(crate) const RULES: &[Rule] = &[
             cause("email", "an e-mail address"),
             cause("ip", "an IP address"),
             cause("comma", "a list"),
+            cause("preference", "a preference before the name, as DNS and the consoles of operators show it"),
+            cause("root", "a dot alone, the host of a null MX"),
             cause("trailing-dot", "a dot at the end"),
             cause("wildcard", "a * that is not the whole leftmost label"),
             cause("u-label", "characters beyond ASCII"),
@@ -114,6 +129,10 @@ pub(crate) const RULES: &[Rule] = &[
         name: "sts-policy-comment",
         summary: "The policy has comments, which no grammar allows; senders differ. Reading taken: it is invalid",
         advice: "Remove everything from # to the end of the line.",
+        causes: &[
+            cause("line", "a line of comment; senders that skip what they cannot read take the policy"),
+            cause("tail", "a comment behind a value; most senders take it for a part of the value"),
+        ],
         ..BASE
     },
     Rule {
@@ -261,16 +280,19 @@ fn finding(flaw: &PolicyFlaw, text: &[u8]) -> Parts {
     let (rule, cause): (_, Option<&'static str>) = match flaw.kind {
         Flaw::Empty => (RuleId::StsPolicyEmpty, None),
         Flaw::NotKeyValue(shape) => (RuleId::StsPolicyNotKeyValue, Some(shape_cause(shape))),
+        Flaw::Line(slip) => (RuleId::StsPolicyNotKeyValue, Some(line_cause(slip))),
+        Flaw::Placeholder => (RuleId::StsPolicyNotKeyValue, Some("template")),
         Flaw::VersionMissing => (RuleId::StsPolicyVersion, Some("missing")),
         Flaw::VersionWrong => (RuleId::StsPolicyVersion, Some("wrong")),
         Flaw::ModeMissing => (RuleId::StsPolicyMode, Some("missing")),
         Flaw::ModeUnknown => (RuleId::StsPolicyMode, Some("unknown")),
         Flaw::MaxAgeMissing => (RuleId::StsPolicyMaxAge, Some("missing")),
         Flaw::MaxAgeNotANumber => (RuleId::StsPolicyMaxAge, Some("not-a-number")),
-        Flaw::MaxAgeTooLarge => (RuleId::StsPolicyMaxAge, Some("too-large")),
+        Flaw::MaxAgeTooLarge | Flaw::MaxAgeTooLong => (RuleId::StsPolicyMaxAge, Some("too-large")),
         Flaw::MxMissing => (RuleId::StsPolicyMxMissing, None),
         Flaw::MxSyntax(flaw) => (RuleId::StsPolicyMxSyntax, Some(pattern_cause(flaw))),
-        Flaw::Comment => (RuleId::StsPolicyComment, None),
+        Flaw::Comment(Comment::Line) => (RuleId::StsPolicyComment, Some("line")),
+        Flaw::Comment(Comment::Tail) => (RuleId::StsPolicyComment, Some("tail")),
         Flaw::Whitespace(blank) => {
             let (cause, words) = match blank {
                 Blank::Line => ("blank-line", "a blank line"),
@@ -286,7 +308,11 @@ fn finding(flaw: &PolicyFlaw, text: &[u8]) -> Parts {
         }
     };
     let missing = cause == Some("missing") || matches!(flaw.kind, Flaw::MxMissing | Flaw::Empty);
-    let detail = if missing { format!("{} bytes of text", text.len()) } else { words };
+    let detail = match flaw.kind {
+        _ if missing => format!("{} bytes of text", text.len()),
+        Flaw::MaxAgeTooLarge => format!("{words}; a sender that goes by the grammar alone takes it"),
+        _ => words,
+    };
     (rule, cause.map(Into::into), detail)
 }
 
@@ -297,7 +323,16 @@ fn shape_cause(shape: Shape) -> &'static str {
         Shape::BareCr => "bare-cr",
         Shape::Bom => "bom",
         Shape::Utf16 => "utf-16",
+        Shape::FrontMatter => "front-matter",
         Shape::Other => "other",
+    }
+}
+
+fn line_cause(slip: LineSlip) -> &'static str {
+    match slip {
+        LineSlip::NoColon => "no-colon",
+        LineSlip::Key => "key",
+        LineSlip::Value => "value",
     }
 }
 
@@ -309,6 +344,8 @@ fn pattern_cause(flaw: MxPatternFlaw) -> &'static str {
         MxPatternFlaw::Comma => "comma",
         MxPatternFlaw::Wildcard => "wildcard",
         MxPatternFlaw::TrailingDot => "trailing-dot",
+        MxPatternFlaw::Root => "root",
+        MxPatternFlaw::Preference => "preference",
         MxPatternFlaw::ULabel => "u-label",
         MxPatternFlaw::Label => "label",
     }

@@ -59,6 +59,7 @@ pub(crate) const RULES: &[Rule] = &[
         advice: "Use only letters and digits in the id, at most 32: no hyphens, colons, dots, quotes or blanks.",
         causes: &[
             cause("character", "something other than letters and digits"),
+            cause("template", "a placeholder that nobody has filled in"),
             cause("too-long", "more than 32 characters"),
             cause("empty", "nothing stands after id="),
         ],
@@ -78,6 +79,15 @@ pub(crate) const RULES: &[Rule] = &[
             by the prose; erratum 6285), or at the end. Reading taken: the record stands",
         effect: Effect::None,
         advice: "Write v=STSv1; without a blank before the semicolon, and none at the end.",
+        ..BASE
+    },
+    Rule {
+        id: RuleId::StsRecordDuplicateId,
+        name: "sts-record-duplicate-id",
+        summary: "The record has more than one id; senders take the first, and some validators refuse the record",
+        section: "RFC 8461 §3.1, §3.2",
+        effect: Effect::None,
+        advice: "Keep the id of the current policy, and remove the others.",
         ..BASE
     },
     Rule {
@@ -111,7 +121,8 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 const CANDIDATE_RULES: &[RuleId] = &[RuleId::StsRecordMultiple, RuleId::StsRecordVersion];
-const FIELD_RULES: &[RuleId] = &[RuleId::StsRecordIdMissing, RuleId::StsRecordDelimiter];
+const FIELD_RULES: &[RuleId] =
+    &[RuleId::StsRecordIdMissing, RuleId::StsRecordDelimiter, RuleId::StsRecordDuplicateId];
 
 /// What the record amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,22 +149,41 @@ impl RecordVerdict {
 pub(crate) enum Candidates {
     None,
     Meant(VersionSlip, Vec<u8>),
-    Records(Vec<Vec<u8>>),
+    Records {
+        texts: Vec<Vec<u8>>,
+        /// How many more begin with the version and no semicolon right behind it: discarded (see [`Opening::Loose`]).
+        discarded: usize,
+    },
 }
+
+/// What to say of a blank before the first semicolon.
+pub(crate) const SPACED: &str = "a blank before the first semicolon; read as the grammar has it, the record stands; \
+    read as the prose has it, there is none";
+/// What to say of a blank at the end.
+pub(crate) const TRAILING: &str = "a blank at the end; read as most senders do, the record stands; read strictly, it is \
+    invalid";
+/// What to say of records that are discarded beside one that begins with the version and a semicolon.
+pub(crate) const DISCARDED: &str = "another record has no semicolon right behind the version; read as the prose has it, \
+    it is discarded; read as the grammar has it, there are several records, and so none";
 
 /// Sorts the TXT records of a name: the character-strings of each are joined without spaces.
 pub(crate) fn candidates(lookup: &Lookup<TxtRecord>, opening: fn(&[u8]) -> Opening) -> Candidates {
     let mut meant = None;
-    let mut records = Vec::new();
+    let (mut exact, mut loose) = (Vec::new(), Vec::new());
     for record in &lookup.records {
         let text = record.joined();
         match opening(&text) {
-            Opening::Record { .. } => records.push(text),
+            Opening::Record => exact.push(text),
+            Opening::Loose => loose.push(text),
             Opening::Meant(slip) => meant = meant.or(Some(Candidates::Meant(slip, text))),
             Opening::Other => {}
         }
     }
-    if records.is_empty() { meant.unwrap_or(Candidates::None) } else { Candidates::Records(records) }
+    match (exact.is_empty(), loose.is_empty()) {
+        (true, true) => meant.unwrap_or(Candidates::None),
+        (true, false) => Candidates::Records { texts: loose, discarded: 0 },
+        (false, _) => Candidates::Records { texts: exact, discarded: loose.len() },
+    }
 }
 
 pub(crate) fn version_cause(slip: VersionSlip) -> &'static str {
@@ -203,9 +233,13 @@ pub(crate) fn judge(domain: &DomainRow, notes: &mut Notes) -> RecordVerdict {
             notes.violation(RuleId::StsRecordVersion, subject, cause, Some(quote(&text)));
             RecordVerdict::Invalid
         }
-        Candidates::Records(records) => {
+        Candidates::Records { texts, discarded } => {
             notes.applies(CANDIDATE_RULES);
-            match records.as_slice() {
+            if discarded > 0 {
+                let detail = Some(DISCARDED.to_owned());
+                notes.violation(RuleId::StsRecordDelimiter, subject, None, detail);
+            }
+            match texts.as_slice() {
                 [text] => judge_fields(subject, text, notes),
                 several => {
                     let detail = several.iter().map(|text| quote(text)).collect::<Vec<_>>().join(" | ");
@@ -235,20 +269,14 @@ fn judge_fields(subject: &str, text: &[u8], notes: &mut Notes) -> RecordVerdict 
             Flaw::IdEmpty => (RuleId::StsRecordIdInvalid, Some("empty"), words),
             Flaw::IdTooLong => (RuleId::StsRecordIdInvalid, Some("too-long"), words),
             Flaw::IdCharacter => (RuleId::StsRecordIdInvalid, Some("character"), words),
+            Flaw::IdPlaceholder => (RuleId::StsRecordIdInvalid, Some("template"), words),
+            Flaw::IdDuplicate => (RuleId::StsRecordDuplicateId, None, words),
             Flaw::Extension(kind) if record.id.is_some() => {
                 (RuleId::StsRecordExtension, None, format!("{}: {words}", field_words(kind)))
             }
             Flaw::Extension(_) => continue,
-            Flaw::SpacedDelimiter => {
-                let detail = "a blank before the first semicolon; read as the grammar has it, the record stands; \
-                    read as the prose has it, there is none";
-                (RuleId::StsRecordDelimiter, None, detail.to_owned())
-            }
-            Flaw::TrailingSpace => {
-                let detail = "a blank at the end; read as most senders do, the record stands; read strictly, it is \
-                    invalid";
-                (RuleId::StsRecordDelimiter, None, detail.to_owned())
-            }
+            Flaw::SpacedDelimiter => (RuleId::StsRecordDelimiter, None, SPACED.to_owned()),
+            Flaw::TrailingSpace => (RuleId::StsRecordDelimiter, None, TRAILING.to_owned()),
         };
         notes.violation(rule, subject, cause.map(Into::into), Some(detail));
     }

@@ -6,7 +6,10 @@ use mxray_protocol::tlsrpt::{TlsrptFlawKind as Flaw, TlsrptRecord, UriSlip};
 use crate::aside::TLSRPT_OWNER_CAUSES;
 use crate::finding::Notes;
 use crate::quote::quote;
-use crate::record::{Candidates, RecordVerdict, VERSION_CAUSES, candidates, field_words, version_cause};
+use crate::record::{
+    Candidates, DISCARDED, RecordVerdict, SPACED, TRAILING, VERSION_CAUSES, candidates, field_words,
+    version_cause,
+};
 use crate::report_sink::SINK_CAUSES;
 use crate::rule::{Effect, Rule, RuleId, Subject, cause};
 
@@ -61,8 +64,10 @@ pub(crate) const RULES: &[Rule] = &[
         causes: &[
             cause("raw-delimiter", "a comma, exclamation mark or semicolon that is not encoded"),
             cause("no-at", "a mailto: without an address"),
+            cause("address", "a mailto: with two @, or a domain with an empty label or a dot at its end"),
             cause("no-host", "an https: without a host"),
-            cause("space", "white space inside"),
+            cause("space", "white space inside, or before the first"),
+            cause("template", "a placeholder that nobody has filled in"),
             cause("empty", "nothing where a URI should stand"),
             cause("character", "another character that URIs have not"),
         ],
@@ -73,6 +78,14 @@ pub(crate) const RULES: &[Rule] = &[
         name: "tlsrpt-extension",
         summary: "A field of the record is no name=value of the grammar's",
         advice: "Remove the field.",
+        ..BASE
+    },
+    Rule {
+        id: RuleId::TlsrptDelimiter,
+        name: "tlsrpt-delimiter",
+        summary: "White space stands where senders differ: before the first semicolon (allowed by the grammar, discarded \
+            by the prose), or at the end. Reading taken: the record stands",
+        advice: "Write v=TLSRPTv1; without a blank before the semicolon, and none at the end.",
         ..BASE
     },
     Rule {
@@ -144,9 +157,12 @@ fn judge_record(domain: &DomainRow, notes: &mut Notes) -> RecordVerdict {
             notes.violation(RuleId::TlsrptVersion, subject, cause, Some(quote(&text)));
             RecordVerdict::Invalid
         }
-        Candidates::Records(records) => {
+        Candidates::Records { texts, discarded } => {
             notes.applies(&[RuleId::TlsrptMultiple, RuleId::TlsrptVersion]);
-            match records.as_slice() {
+            if discarded > 0 {
+                notes.violation(RuleId::TlsrptDelimiter, subject, None, Some(DISCARDED.to_owned()));
+            }
+            match texts.as_slice() {
                 [text] => judge_fields(subject, text, notes),
                 several => {
                     let detail = several.iter().map(|text| quote(text)).collect::<Vec<_>>().join(" | ");
@@ -160,7 +176,7 @@ fn judge_record(domain: &DomainRow, notes: &mut Notes) -> RecordVerdict {
 
 fn judge_fields(subject: &str, text: &[u8], notes: &mut Notes) -> RecordVerdict {
     let record = TlsrptRecord::parse(text);
-    notes.applies(&[RuleId::TlsrptRuaMissing, RuleId::TlsrptExtension]);
+    notes.applies(&[RuleId::TlsrptRuaMissing, RuleId::TlsrptExtension, RuleId::TlsrptDelimiter]);
     if !record.flaws.iter().any(|flaw| flaw.kind == Flaw::RuaMissing) {
         notes.applies(&[RuleId::TlsrptUriScheme, RuleId::TlsrptUriSyntax]);
     }
@@ -173,8 +189,8 @@ fn judge_fields(subject: &str, text: &[u8], notes: &mut Notes) -> RecordVerdict 
             Flaw::Extension(kind) => {
                 (RuleId::TlsrptExtension, None, format!("{}: {words}", field_words(kind)))
             }
-            // Senders differ, no rule asks, and the reading taken is that the record stands.
-            Flaw::SpacedDelimiter | Flaw::TrailingSpace => continue,
+            Flaw::SpacedDelimiter => (RuleId::TlsrptDelimiter, None, SPACED.to_owned()),
+            Flaw::TrailingSpace => (RuleId::TlsrptDelimiter, None, TRAILING.to_owned()),
         };
         notes.violation(rule, subject, cause.map(Into::into), Some(detail));
     }
@@ -186,8 +202,10 @@ fn slip_cause(slip: UriSlip) -> &'static str {
         UriSlip::Empty => "empty",
         UriSlip::RawDelimiter => "raw-delimiter",
         UriSlip::NoAt => "no-at",
+        UriSlip::Address => "address",
         UriSlip::NoHost => "no-host",
         UriSlip::Space => "space",
+        UriSlip::Placeholder => "template",
         UriSlip::Character => "character",
     }
 }

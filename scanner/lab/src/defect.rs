@@ -65,8 +65,10 @@ catalogue! {
         RecordIdCharacter = "sts-record-id-invalid" / "character",
         RecordIdTooLong = "sts-record-id-invalid" / "too-long",
         RecordIdEmpty = "sts-record-id-invalid" / "empty",
+        RecordIdTemplate = "sts-record-id-invalid" / "template",
         RecordExtension = "sts-record-extension",
         RecordDelimiter = "sts-record-delimiter",
+        RecordDuplicateId = "sts-record-duplicate-id",
         RecordDangling = "sts-record-cname-dangling",
         RecordOwnerUnderscore = "sts-record-wrong-owner" / "underscore",
         RecordOwnerPolicyHost = "sts-record-wrong-owner" / "policy-host",
@@ -111,6 +113,11 @@ catalogue! {
         PolicyBareCr = "sts-policy-not-key-value" / "bare-cr",
         PolicyBom = "sts-policy-not-key-value" / "bom",
         PolicyUtf16 = "sts-policy-not-key-value" / "utf-16",
+        PolicyFrontMatter = "sts-policy-not-key-value" / "front-matter",
+        PolicyTemplate = "sts-policy-not-key-value" / "template",
+        PolicyNoColon = "sts-policy-not-key-value" / "no-colon",
+        PolicyKey = "sts-policy-not-key-value" / "key",
+        PolicyValue = "sts-policy-not-key-value" / "value",
         PolicyOther = "sts-policy-not-key-value" / "other",
         PolicyVersionMissing = "sts-policy-version" / "missing",
         PolicyVersionWrong = "sts-policy-version" / "wrong",
@@ -123,6 +130,8 @@ catalogue! {
         PolicyMxEmail = "sts-policy-mx-syntax" / "email",
         PolicyMxIp = "sts-policy-mx-syntax" / "ip",
         PolicyMxComma = "sts-policy-mx-syntax" / "comma",
+        PolicyMxPreference = "sts-policy-mx-syntax" / "preference",
+        PolicyMxRoot = "sts-policy-mx-syntax" / "root",
         PolicyMxTrailingDot = "sts-policy-mx-syntax" / "trailing-dot",
         PolicyMxWildcard = "sts-policy-mx-syntax" / "wildcard",
         PolicyMxULabel = "sts-policy-mx-syntax" / "u-label",
@@ -134,7 +143,8 @@ catalogue! {
         PolicyDuplicateVersion = "sts-policy-duplicate-key" / "version",
         PolicyDuplicateMode = "sts-policy-duplicate-key" / "mode",
         PolicyDuplicateMaxAge = "sts-policy-duplicate-key" / "max_age",
-        PolicyComment = "sts-policy-comment",
+        PolicyCommentLine = "sts-policy-comment" / "line",
+        PolicyCommentTail = "sts-policy-comment" / "tail",
     ;
     Mode:
         ModeTesting = "sts-policy-mode-weak" / "testing",
@@ -201,6 +211,7 @@ catalogue! {
         TlsrptUriScheme = "tlsrpt-uri-scheme",
         TlsrptUriRawDelimiter = "tlsrpt-uri-syntax" / "raw-delimiter",
         TlsrptUriNoAt = "tlsrpt-uri-syntax" / "no-at",
+        TlsrptUriAddress = "tlsrpt-uri-syntax" / "address",
         TlsrptUriSpace = "tlsrpt-uri-syntax" / "space",
         TlsrptUriEmpty = "tlsrpt-uri-syntax" / "empty",
         TlsrptUriNoHost = "tlsrpt-uri-syntax" / "no-host",
@@ -214,6 +225,8 @@ catalogue! {
         TlsrptSinkNxdomain = "tlsrpt-sink-dead" / "nxdomain",
         TlsrptSinkNoData = "tlsrpt-sink-dead" / "no-data",
         TlsrptSinkNullMx = "tlsrpt-sink-dead" / "null-mx",
+        TlsrptUriTemplate = "tlsrpt-uri-syntax" / "template",
+        TlsrptDelimiter = "tlsrpt-delimiter",
         TlsrptAbsentWithPolicy = "tlsrpt-absent-with-policy",
     ;
 }
@@ -229,6 +242,7 @@ impl Defect {
         matches!(
             self,
             Self::RecordDelimiter
+                | Self::RecordDuplicateId
                 | Self::PolicyCertExpiring
                 | Self::FetchMediaType
                 | Self::PolicyDuplicateVersion
@@ -246,6 +260,7 @@ impl Defect {
                 | Self::ImplicitWithPolicy
                 | Self::MxCertExpiring
                 | Self::MxCertVaries
+                | Self::TlsrptDelimiter
                 | Self::TlsrptAbsentWithPolicy
         )
     }

@@ -106,7 +106,10 @@ impl Domain {
 
     /// Whether the record is one that a sender uses.
     pub(crate) fn record_is_valid(&self) -> bool {
-        matches!(self.record, Record::Published(None | Some(Defect::RecordDelimiter)))
+        matches!(
+            self.record,
+            Record::Published(None | Some(Defect::RecordDelimiter | Defect::RecordDuplicateId))
+        )
     }
 
     /// Whether a policy host was set up, found or not.

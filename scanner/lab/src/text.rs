@@ -24,6 +24,9 @@ pub(crate) fn sts_records(world: &World, domain: &Domain, defect: Option<Defect>
         }
         Some(Defect::RecordIdTooLong) => format!("v=STSv1; id={id}{};", "0".repeat(33 - id.len().min(32))),
         Some(Defect::RecordIdEmpty) => (*draw.pick(&["v=STSv1; id=;", "v=STSv1; id="])).to_owned(),
+        Some(Defect::RecordIdTemplate) => {
+            format!("v=STSv1; id={};", draw.pick(&["<policy-id>", "${policy_id}", "{{ serial }}"]))
+        }
         Some(Defect::RecordExtension) => {
             let long_name = "x".repeat(33);
             let long = format!("{long_name}=1");
@@ -31,6 +34,9 @@ pub(crate) fn sts_records(world: &World, domain: &Domain, defect: Option<Defect>
             format!("v=STSv1; id={id}; {extension};")
         }
         Some(Defect::RecordDelimiter) => format!("v=STSv1 ; id={id};"),
+        Some(Defect::RecordDuplicateId) => {
+            format!("v=STSv1; id={id}; id={};", identifier(world, domain.index, 1))
+        }
         _ => match draw.below(5) {
             0 => format!("v=STSv1;id={id}"),
             1 => format!("v=STSv1; id={id}"),
@@ -74,6 +80,15 @@ pub(crate) fn tlsrpt_records(
         }
         Some(Defect::TlsrptUriRawDelimiter) => format!("v=TLSRPTv1; {rua}!10m"),
         Some(Defect::TlsrptUriNoAt) => format!("v=TLSRPTv1; rua=mailto:tlsrpt.{name}"),
+        Some(Defect::TlsrptUriAddress) => {
+            let address = [format!("tlsrpt@{name}."), format!("tls@rpt@{name}")];
+            format!("v=TLSRPTv1; rua=mailto:{}", draw.pick(&address))
+        }
+        Some(Defect::TlsrptUriTemplate) => "v=TLSRPTv1; rua=mailto:tlsrpt@<your-domain>".to_owned(),
+        Some(Defect::TlsrptDelimiter) => {
+            let spaced = [format!("v=TLSRPTv1 ; {rua}"), format!("v=TLSRPTv1; {rua} ")];
+            draw.pick(&spaced).clone()
+        }
         Some(Defect::TlsrptUriSpace) => format!("v=TLSRPTv1; rua=mailto:tls rpt@{name}"),
         Some(Defect::TlsrptUriEmpty) => "v=TLSRPTv1; rua=;".to_owned(),
         Some(Defect::TlsrptUriNoHost) => "v=TLSRPTv1; rua=https:///v1/tlsrpt".to_owned(),
@@ -122,6 +137,10 @@ pub(crate) fn policy_body(world: &World, domain: &Domain, name: &str) -> Vec<u8>
         .into_bytes(),
         Some(Defect::PolicyOther) => {
             b"This domain protects its mail with MTA-STS, see the documentation\n".to_vec()
+        }
+        Some(Defect::PolicyFrontMatter) => {
+            let text = terminated(world, domain, name, draw, end);
+            format!("---{end}layout: none{end}permalink: /.well-known/mta-sts.txt{end}---{end}{text}").into_bytes()
         }
         Some(Defect::PolicyBareCr) => fields(world, domain, name, draw).join("\r").into_bytes(),
         Some(Defect::PolicyBom) => format!("\u{feff}{}", terminated(world, domain, name, draw, end)).into_bytes(),
@@ -229,6 +248,12 @@ fn fields(world: &World, domain: &Domain, name: &str, draw: Draw) -> Vec<String>
         Some(Defect::PolicyModeUnknown) => {
             lines.push(format!("mode:{space}{}", draw.next(6).pick(&["Enforce", "enforced", "report"])));
         }
+        Some(Defect::PolicyTemplate) => {
+            lines.push(format!(
+                "mode:{space}{}",
+                draw.next(6).pick(&["[enforce|testing|none]", "{{ mode }}"])
+            ));
+        }
         _ => lines.push(format!("mode:{space}{}", domain.mode.as_str())),
     }
     if defect != Some(Defect::PolicyMxMissing) && !(domain.mode == Mode::None && draw.next(7).hits(0.5)) {
@@ -266,10 +291,11 @@ fn fields(world: &World, domain: &Domain, name: &str, draw: Draw) -> Vec<String>
             let line = (draw.next(10).below(lines.len() as u64)) as usize;
             lines[line] = lines[line].replacen(':', " :", 1);
         }
-        Some(Defect::PolicyComment) => {
+        Some(defect) if extra_line(defect).is_some() => {
             let line = (draw.next(10).below(lines.len() as u64)) as usize;
-            lines.insert(line, "# published by the postmaster".to_owned());
+            lines.insert(line, extra_line(defect).unwrap_or_default().to_owned());
         }
+        Some(Defect::PolicyCommentTail) => lines[0].push_str("  # as the standard has it"),
         None if draw.next(11).hits(0.05) => lines.push("contact: the postmaster, by mail".to_owned()),
         None if draw.next(12).hits(0.05) => {
             // Blanks at a line's end are allowed.
@@ -280,11 +306,26 @@ fn fields(world: &World, domain: &Domain, name: &str, draw: Draw) -> Vec<String>
     lines
 }
 
+/// A line that no grammar has, and that takes nothing from the others.
+fn extra_line(defect: Defect) -> Option<&'static str> {
+    Some(match defect {
+        Defect::PolicyCommentLine => "# published by the postmaster",
+        Defect::PolicyNoColon => "published by the postmaster",
+        Defect::PolicyKey => "last changed: 2024-05-01",
+        Defect::PolicyValue => "contact:",
+        _ => return None,
+    })
+}
+
 fn wrong_pattern(defect: Option<Defect>, name: &str, draw: Draw) -> Option<String> {
     Some(match defect? {
         Defect::PolicyMxEmail => format!("postmaster@{name}"),
         Defect::PolicyMxIp => format!("192.0.2.{}", 1 + draw.below(254)),
         Defect::PolicyMxComma => format!("relay1.{name}, relay2.{name}"),
+        Defect::PolicyMxPreference => {
+            draw.pick(&["10 relay.", "Priority 5: relay.", "Priority: relay."]).to_string() + name
+        }
+        Defect::PolicyMxRoot => ".".to_owned(),
         Defect::PolicyMxTrailingDot => format!("relay.{name}."),
         Defect::PolicyMxWildcard => draw.pick(&["relay.*.", "*.*.", "re*."]).to_string() + name,
         Defect::PolicyMxULabel => format!("b\u{fc}ro.{name}"),

@@ -64,8 +64,10 @@ pub fn has_tlsrpt_record(texts: &[Vec<u8>]) -> bool {
 
 /// The only one of `texts` that begins as a record; senders take none where there are several.
 pub(crate) fn sole(texts: &[Vec<u8>], opening: fn(&[u8]) -> Opening) -> Option<&[u8]> {
-    let mut records = texts.iter().filter(|text| matches!(opening(text), Opening::Record { .. }));
-    match (records.next(), records.next()) {
+    let of = |kind: Opening| texts.iter().filter(move |text| opening(text) == kind);
+    // Beside one that begins with the semicolon, those that do not are discarded (see `Opening::Loose`).
+    let kind = if of(Opening::Record).next().is_some() { Opening::Record } else { Opening::Loose };
+    match (of(kind).next(), of(kind).nth(1)) {
         (Some(record), None) => Some(record),
         _ => None,
     }
@@ -89,6 +91,8 @@ mod tests {
         let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>();
         assert!(has_sts_record(&texts(&["v=spf1 -all", "v=STSv1; id=1"])));
         assert!(!has_sts_record(&texts(&["v=STSv1; id=1", "v=STSv1; id=2"])));
+        assert!(has_sts_record(&texts(&["v=STSv1 ; id=1", "v=STSv1; id=2"])));
+        assert!(has_sts_record(&texts(&["v=STSv1 ; id=1"])));
         assert!(!has_sts_record(&texts(&["v=STSv1; id=-"])));
         assert!(has_tlsrpt_record(&texts(&["v=TLSRPTv1; rua=mailto:a@example.com"])));
         assert!(!has_tlsrpt_record(&texts(&["v=TLSRPTv1; rua=a@example.com"])));

@@ -5,6 +5,7 @@
 pub mod aside;
 pub mod mx_pattern;
 pub mod name;
+mod placeholder;
 pub mod report_sink;
 pub mod smtp;
 pub mod sts_policy;

@@ -5,6 +5,10 @@
 //! Domain     = sub-domain *("." sub-domain)             ; RFC 5321 §4.1.2
 //! sub-domain = Let-dig [Ldh-str]
 //! ```
+//!
+//! So a single label is a `Domain`, an underscore is none, a dot at the end is none, and a U-label is none ("MUST
+//! specify the Punycode-encoded A-label", §3.2). The lengths are DNS's (RFC 1035 §2.3.4). Four numbers between dots
+//! would be a `Domain` by the letter; they are an address, which no MX host is (RFC 5321 §5.1).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -34,6 +38,11 @@ pub enum MxPatternFlaw {
     Wildcard,
     /// A dot at the end, which `Domain` has not.
     TrailingDot,
+    /// A dot alone: the host of a null MX (RFC 7505).
+    Root,
+    /// A preference before the name, as DNS and the consoles of operators show it: `10 mx.example`,
+    /// `Priority 5: mx.example`.
+    Preference,
     /// Characters beyond ASCII: a U-label where the A-label must stand.
     ULabel,
     /// A label that `Domain` does not allow: empty, over 63 octets, with an underscore, a blank or a hyphen at
@@ -65,6 +74,12 @@ impl MxPattern {
         }
         if name.contains('*') || name.is_empty() {
             return Err(MxPatternFlaw::Wildcard);
+        }
+        if text == "." {
+            return Err(MxPatternFlaw::Root);
+        }
+        if has_preference(text) {
+            return Err(MxPatternFlaw::Preference);
         }
         if name.ends_with('.') {
             return Err(MxPatternFlaw::TrailingDot);
@@ -113,6 +128,18 @@ fn is_address(text: &str) -> bool {
     let bare = text.strip_prefix('[').map_or(text, |rest| rest.strip_suffix(']').unwrap_or(rest));
     let bare = bare.strip_prefix("IPv6:").unwrap_or(bare);
     bare.parse::<IpAddr>().is_ok()
+}
+
+/// Whether it is a word for a preference or a number, perhaps a colon, blanks, and something more.
+fn has_preference(text: &str) -> bool {
+    let Some((before, rest)) = text.rsplit_once([' ', '\t']) else { return false };
+    let mut words = before.split([' ', '\t', ':']).filter(|word| !word.is_empty());
+    let is_preference = |word: &str| {
+        ["pref", "preference", "prio", "priority"].iter().any(|name| word.eq_ignore_ascii_case(name))
+            || word.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let begins = before.starts_with(|first: char| first.is_ascii_alphanumeric());
+    begins && !rest.is_empty() && words.all(is_preference)
 }
 
 /// `Let-dig [Ldh-str]`, of at most 63 octets.

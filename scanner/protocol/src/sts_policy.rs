@@ -10,16 +10,31 @@
 //! mx                = ["*."] Domain                          ; required, except when mode is none
 //! ```
 //!
-//! The reading taken where senders differ: blank lines, indented lines and a blank before the colon are outside
-//! the grammar and are passed over, as flaws that [`PolicyFlawKind::is_tolerated`]; comments are outside the
-//! grammar and make the policy invalid; of a key that stands twice the first counts, as §3.2 has it; a `max_age`
-//! over 31557600 is invalid by the prose, though the grammar's ten digits would hold it (erratum 7282).
+//! The readings taken where the text leaves a choice, or senders differ:
+//!
+//! - Lines end in LF or in CRLF, as the grammar has it; the prose of §3.2 says CRLF alone (erratum 6253, reported,
+//!   mends the prose). The last line's end is optional, and one is all: what follows it is a blank line.
+//! - Blank lines, indented lines and a blank before the colon are outside the grammar and are passed over, as flaws
+//!   that [`PolicyFlawKind::is_tolerated`].
+//! - Comments are outside the grammar and make the policy invalid. Senders that skip lines they cannot read take a
+//!   policy with lines of comment, and few one with a tail behind a value: [`PolicyFlawKind::is_disputed`].
+//! - Of a key that stands twice the first counts, as §3.2 has it; unknown keys are ignored, and must be well-formed.
+//! - A `max_age` over 31557600 is invalid by the prose of §3.2, though the grammar's ten digits hold it; some senders
+//!   take it, or cap it: disputed, too. Erratum 7282 (reported) would have the grammar say eight digits; nine or ten
+//!   with zeros in front are read as the number that they are.
+//! - A line that is no key and value does not keep the others from being read. Where no line at all has a key of a
+//!   policy, the text is something else as a whole ([`Shape::Other`]).
+
+mod flaw;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::mx_pattern::{MxPattern, MxPatternFlaw};
+use crate::mx_pattern::MxPattern;
+use crate::placeholder::has_placeholder;
 use crate::txt_fields::{is_extension_name, is_wsp, trim};
+
+pub use flaw::{Blank, Comment, LineSlip, PolicyFlaw, PolicyFlawKind, Shape};
 
 /// The greatest `max_age`: a year, in seconds (§3.2).
 pub const MAX_AGE_SECONDS_MAX: u64 = 31_557_600;
@@ -28,6 +43,7 @@ const MAX_AGE_DIGITS_MAX: usize = 10;
 /// A policy's text, read whatever it holds. Offsets are into the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StsPolicy {
+    text: Vec<u8>,
     /// Every line that is a key and a value, in order.
     pub fields: Vec<PolicyField>,
     /// The mode, where it is well-formed.
@@ -75,89 +91,11 @@ impl Mode {
     }
 }
 
-/// Something that the grammar does not allow, or that senders read differently.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyFlaw {
-    /// Where it stands; empty at the end of the text for what is missing.
-    pub span: Range<usize>,
-    /// What it is.
-    pub kind: PolicyFlawKind,
-}
-
-/// What can be wrong with a policy's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PolicyFlawKind {
-    /// Nothing stands there, or nothing but white space.
-    Empty,
-    /// It is not made of keys and values. No other flaw stands beside this one.
-    NotKeyValue(Shape),
-    /// No `version`.
-    VersionMissing,
-    /// A `version` other than `STSv1`.
-    VersionWrong,
-    /// No `mode`.
-    ModeMissing,
-    /// A `mode` that is none of the three words; their case counts.
-    ModeUnknown,
-    /// No `max_age`.
-    MaxAgeMissing,
-    /// A `max_age` that is not made of digits.
-    MaxAgeNotANumber,
-    /// A `max_age` over 31557600, or of more than ten digits.
-    MaxAgeTooLarge,
-    /// No `mx`, and the mode is not `none`.
-    MxMissing,
-    /// An `mx` that is no pattern.
-    MxSyntax(MxPatternFlaw),
-    /// A key other than `mx` that stands again: this one is ignored.
-    DuplicateKey,
-    /// A line, or the tail of a value, that begins with `#`.
-    Comment,
-    /// White space where the grammar has none.
-    Whitespace(Blank),
-}
-
-/// What a text is, that is no list of keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shape {
-    /// It begins with `<`.
-    Html,
-    /// It begins with `{` or `[`.
-    Json,
-    /// Its lines end in CR alone.
-    BareCr,
-    /// It begins with the UTF-8 byte order mark.
-    Bom,
-    /// UTF-16, by its mark or by its zero bytes.
-    Utf16,
-    /// Something else: a line without a colon, a key or an extension's value that the grammar does not allow.
-    Other,
-}
-
-/// White space where the grammar has none, over which the reading taken here passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Blank {
-    /// A line with nothing on it.
-    Line,
-    /// Before a key.
-    Indent,
-    /// Between a key and its colon.
-    BeforeColon,
-}
-
-impl PolicyFlawKind {
-    /// Whether the policy stands in spite of it: nothing is wrong by §3.2 (a duplicate key), or senders differ and
-    /// the reading taken here passes over it (white space).
-    pub fn is_tolerated(self) -> bool {
-        matches!(self, Self::DuplicateKey | Self::Whitespace(_))
-    }
-}
-
 impl StsPolicy {
     /// Reads a policy.
     pub fn parse(text: &[u8]) -> Self {
         match whole_shape(text) {
-            Some(kind) => Self::without_fields(PolicyFlaw { span: 0..text.len(), kind }),
+            Some(kind) => Self::without_fields(text, PolicyFlaw { span: 0..text.len(), kind }),
             None => Reader::new(text).read(),
         }
     }
@@ -172,8 +110,33 @@ impl StsPolicy {
         self.flaws.iter().all(|flaw| flaw.kind == PolicyFlawKind::DuplicateKey)
     }
 
-    fn without_fields(flaw: PolicyFlaw) -> Self {
-        Self { fields: Vec::new(), mode: None, max_age: None, mx: Vec::new(), flaws: vec![flaw] }
+    /// Whether some sender takes it: nothing is wrong with it but what senders differ on
+    /// (see [`PolicyFlawKind::is_disputed`]).
+    pub fn is_valid_leniently(&self) -> bool {
+        self.flaws.iter().all(|flaw| flaw.kind.is_tolerated() || flaw.kind.is_disputed())
+    }
+
+    /// The policy, put together again from its fields and what stands between them: what was read, to the byte.
+    pub fn print(&self) -> Vec<u8> {
+        let text = &self.text;
+        let mut printed = Vec::with_capacity(text.len());
+        for field in &self.fields {
+            printed.extend_from_slice(&text[printed.len()..field.name.start]);
+            printed.extend_from_slice(&text[field.name.clone()]);
+            printed.extend_from_slice(&text[printed.len()..field.value.start]);
+            printed.extend_from_slice(&text[field.value.clone()]);
+        }
+        printed.extend_from_slice(&text[printed.len()..]);
+        printed
+    }
+
+    fn empty(text: &[u8]) -> Self {
+        let text = text.to_vec();
+        Self { text, fields: Vec::new(), mode: None, max_age: None, mx: Vec::new(), flaws: Vec::new() }
+    }
+
+    fn without_fields(text: &[u8], flaw: PolicyFlaw) -> Self {
+        Self { flaws: vec![flaw], ..Self::empty(text) }
     }
 }
 
@@ -183,21 +146,29 @@ fn whole_shape(text: &[u8]) -> Option<PolicyFlawKind> {
         return Some(PolicyFlawKind::Empty);
     };
     let zeros = text.iter().map(|byte| usize::from(*byte == 0)).sum::<usize>();
+    let marked = text.strip_prefix(b"\xef\xbb\xbf");
+    let first = marked.and_then(|rest| rest.iter().find(|byte| !byte.is_ascii_whitespace())).unwrap_or(first);
     let shape =
         if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) || zeros * 4 > text.len() {
             Shape::Utf16
-        } else if text.starts_with(&[0xef, 0xbb, 0xbf]) {
-            Shape::Bom
         } else if *first == b'<' {
             Shape::Html
-        } else if matches!(first, b'{' | b'[') {
+        } else if matches!(first, b'{' | b'[') && !has_placeholder(first_line(text)) {
             Shape::Json
+        } else if marked.is_some() {
+            Shape::Bom
         } else if has_bare_cr(text) {
             Shape::BareCr
+        } else if first_line(text).trim_ascii_end() == b"---" {
+            Shape::FrontMatter
         } else {
             return None;
         };
     Some(PolicyFlawKind::NotKeyValue(shape))
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
 fn has_bare_cr(text: &[u8]) -> bool {
@@ -214,47 +185,62 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a [u8]) -> Self {
-        let policy =
-            StsPolicy { fields: Vec::new(), mode: None, max_age: None, mx: Vec::new(), flaws: Vec::new() };
-        Self { text, policy, seen: BTreeSet::new(), mx_seen: false }
+        Self { text, policy: StsPolicy::empty(text), seen: BTreeSet::new(), mx_seen: false }
     }
 
     fn read(mut self) -> StsPolicy {
         let mut at = 0;
+        let mut first_slip = None;
         while at < self.text.len() {
             let length = self.text[at..].iter().position(|byte| *byte == b'\n');
             let end = length.map_or(self.text.len(), |length| at + length);
             let line_end = if end > at && self.text[end - 1] == b'\r' { end - 1 } else { end };
-            if let Err(span) = self.line(at..line_end) {
-                let kind = PolicyFlawKind::NotKeyValue(Shape::Other);
-                return StsPolicy::without_fields(PolicyFlaw { span, kind });
+            if let Err((span, slip)) = self.line(at..line_end) {
+                let is_template = has_placeholder(&self.text[span.clone()]);
+                let kind = if is_template { PolicyFlawKind::Placeholder } else { PolicyFlawKind::Line(slip) };
+                first_slip.get_or_insert((span.clone(), is_template));
+                self.flaw(span, kind);
             }
             at = end + 1;
         }
-        self.missing();
-        self.policy
+        match first_slip {
+            Some((span, false)) if !self.has_known_key() => {
+                let kind = PolicyFlawKind::NotKeyValue(Shape::Other);
+                StsPolicy::without_fields(self.text, PolicyFlaw { span, kind })
+            }
+            _ => {
+                self.policy.flaws.sort_by_key(|flaw| flaw.span.start);
+                self.missing();
+                self.policy
+            }
+        }
+    }
+
+    fn has_known_key(&self) -> bool {
+        self.mx_seen || self.seen.iter().any(|key| is_known(key))
     }
 
     fn flaw(&mut self, span: Range<usize>, kind: PolicyFlawKind) {
         self.policy.flaws.push(PolicyFlaw { span, kind });
     }
 
-    /// Reads a line; `Err` is one that is no key and value.
-    fn line(&mut self, line: Range<usize>) -> Result<(), Range<usize>> {
+    /// Reads a line; `Err` is one that is no key and value: where, and why.
+    fn line(&mut self, line: Range<usize>) -> Result<(), (Range<usize>, LineSlip)> {
         let whole = trim(self.text, line.clone());
         if whole.is_empty() {
             self.flaw(line, PolicyFlawKind::Whitespace(Blank::Line));
             return Ok(());
         }
         if self.text[whole.start] == b'#' {
-            self.flaw(whole, PolicyFlawKind::Comment);
+            self.flaw(whole, PolicyFlawKind::Comment(Comment::Line));
             return Ok(());
         }
-        let colon = self.text[whole.clone()].iter().position(|byte| *byte == b':').ok_or(whole.clone())?;
+        let colon = self.text[whole.clone()].iter().position(|byte| *byte == b':');
+        let colon = colon.ok_or((whole.clone(), LineSlip::NoColon))?;
         let colon = whole.start + colon;
         let name = trim(self.text, whole.start..colon);
         if !is_extension_name(&self.text[name.clone()]) {
-            return Err(whole);
+            return Err((whole, LineSlip::Key));
         }
         if whole.start > line.start {
             self.flaw(line.start..whole.start, PolicyFlawKind::Whitespace(Blank::Indent));
@@ -266,11 +252,11 @@ impl<'a> Reader<'a> {
         self.field(name, value)
     }
 
-    fn field(&mut self, name: Range<usize>, value: Range<usize>) -> Result<(), Range<usize>> {
+    fn field(&mut self, name: Range<usize>, value: Range<usize>) -> Result<(), (Range<usize>, LineSlip)> {
         let key = &self.text[name.clone()];
-        let known = matches!(key, b"version" | b"mode" | b"max_age" | b"mx");
+        let known = is_known(key);
         if !known && !is_extension_value(&self.text[value.clone()]) {
-            return Err(name.start..value.end);
+            return Err((name.start..value.end, LineSlip::Value));
         }
         self.policy.fields.push(PolicyField { name: name.clone(), value: value.clone() });
         if key != b"mx" && self.seen.contains(key) {
@@ -311,6 +297,7 @@ impl<'a> Reader<'a> {
             self.seen.insert(key);
         }
         if let Some(kind) = flaw {
+            let kind = if has_placeholder(text) { PolicyFlawKind::Placeholder } else { kind };
             self.flaw(name.start..value.end, kind);
         }
         Ok(())
@@ -323,7 +310,7 @@ impl<'a> Reader<'a> {
         match tail {
             None => value,
             Some(tail) => {
-                self.flaw(value.start + tail..value.end, PolicyFlawKind::Comment);
+                self.flaw(value.start + tail..value.end, PolicyFlawKind::Comment(Comment::Tail));
                 trim(self.text, value.start..value.start + tail)
             }
         }
@@ -347,13 +334,18 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The keys that §3.2 defines; case counts.
+fn is_known(key: &[u8]) -> bool {
+    matches!(key, b"version" | b"mode" | b"max_age" | b"mx")
+}
+
 /// `1*10(DIGIT)`, at most a year.
 fn read_max_age(text: &[u8]) -> Result<u64, PolicyFlawKind> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return Err(PolicyFlawKind::MaxAgeNotANumber);
     }
     if text.len() > MAX_AGE_DIGITS_MAX {
-        return Err(PolicyFlawKind::MaxAgeTooLarge);
+        return Err(PolicyFlawKind::MaxAgeTooLong);
     }
     let seconds = text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     if seconds > MAX_AGE_SECONDS_MAX { Err(PolicyFlawKind::MaxAgeTooLarge) } else { Ok(seconds) }

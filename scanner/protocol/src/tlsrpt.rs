@@ -7,15 +7,26 @@
 //! tlsrpt-uri     = URI                    ; RFC 3986; "," "!" ";" MUST be encoded
 //! ```
 //!
-//! The grammar lets `rua` stand more than once, and says nothing of what that means: all are read.
+//! The readings taken where the text leaves a choice:
+//!
+//! - The grammar lets `rua` stand more than once, and says nothing of what that means: all are read. Some validators
+//!   refuse the second.
+//! - `rua=` takes a URI at once: white space behind the `=` is outside the grammar, though it is around a comma. The
+//!   URI behind it is read all the same, and the record is invalid.
+//! - "URI" is RFC 3986's, so a scheme has no case (§3.1) and `%` takes two hexadecimal digits (§2.1); what a `mailto:`
+//!   names is one `addr-spec` (RFC 6068 §2), or several between encoded commas.
+//! - White space before the first semicolon, and at the end without one: as in an `_mta-sts` record
+//!   (see [`Opening::Loose`]).
 
 use std::ops::Range;
 
+use crate::placeholder::has_placeholder;
 use crate::txt_fields::{self, FieldFlaw, Opening, TxtField, trim};
 
 /// An `_smtp._tls` record, read whatever it holds. Offsets are into the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsrptRecord {
+    text: Vec<u8>,
     /// The fields after the version, in order.
     pub fields: Vec<TxtField>,
     /// The well-formed URIs to which reports go, in order.
@@ -59,10 +70,14 @@ pub enum UriSlip {
     RawDelimiter,
     /// A `mailto:` without an address.
     NoAt,
+    /// A `mailto:` with something that is no address: two `@`, or a domain with an empty label or a dot at its end.
+    Address,
     /// An `https:` without a host.
     NoHost,
-    /// White space inside.
+    /// White space inside, or before it.
     Space,
+    /// A template's placeholder: `mailto:tls@<your-domain>`.
+    Placeholder,
     /// Another character that a URI has not (RFC 3986 §2).
     Character,
 }
@@ -82,11 +97,11 @@ impl TlsrptRecord {
 
     /// Reads a record, its character-strings joined. What does not begin as a record is read all the same.
     pub fn parse(text: &[u8]) -> Self {
-        let read = txt_fields::fields(text);
-        let mut record = Self { fields: read.fields, rua: Vec::new(), flaws: Vec::new() };
-        if let Opening::Record { spaced: true } = Self::opening(text) {
-            let semicolon = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
-            record.flaw(0..semicolon, TlsrptFlawKind::SpacedDelimiter);
+        let read = txt_fields::fields(text, Self::opening(text));
+        let mut record =
+            Self { text: text.to_vec(), fields: read.fields, rua: Vec::new(), flaws: Vec::new() };
+        if let Some(span) = read.spaced {
+            record.flaw(span, TlsrptFlawKind::SpacedDelimiter);
         }
         let mut rua_seen = false;
         let mut at = 0;
@@ -115,9 +130,19 @@ impl TlsrptRecord {
         record
     }
 
+    /// The record, put together again from its fields and what stands between them: what was read, to the byte.
+    pub fn print(&self) -> Vec<u8> {
+        txt_fields::print(&self.text, &self.fields)
+    }
+
     /// Whether it stands, in the reading taken here (see [`TlsrptFlawKind::is_tolerated`]).
     pub fn is_valid(&self) -> bool {
         self.flaws.iter().all(|flaw| flaw.kind.is_tolerated())
+    }
+
+    /// Whether every sender, the strictest too, takes it.
+    pub fn is_valid_strictly(&self) -> bool {
+        self.flaws.is_empty()
     }
 
     fn flaw(&mut self, span: Range<usize>, kind: TlsrptFlawKind) {
@@ -126,7 +151,11 @@ impl TlsrptRecord {
 
     /// `tlsrpt-uri *(*WSP "," *WSP tlsrpt-uri)`
     fn read_uris(&mut self, text: &[u8], value: Range<usize>) {
-        let pieces = split_at_commas(text, value);
+        let pieces = split_at_commas(text, value.clone());
+        let begin = pieces.first().map_or(value.start, |piece| piece.start);
+        if begin > value.start && begin < value.end {
+            self.flaw(value.start..begin, TlsrptFlawKind::UriSyntax(UriSlip::Space));
+        }
         let mut at = 0;
         while let Some(piece) = pieces.get(at).cloned() {
             at += 1;
@@ -198,14 +227,10 @@ fn read_uri(uri: &[u8]) -> Result<String, TlsrptFlawKind> {
     };
     let slip = if rest.is_empty() {
         Some(UriSlip::Empty)
-    } else if rest.iter().any(u8::is_ascii_whitespace) {
-        Some(UriSlip::Space)
-    } else if rest.iter().any(|byte| matches!(byte, b',' | b'!' | b';')) {
-        Some(UriSlip::RawDelimiter)
-    } else if !rest.iter().all(|byte| is_uri_char(*byte)) {
-        Some(UriSlip::Character)
+    } else if !rest.iter().all(|byte| is_uri_char(*byte)) || !is_encoded(rest) {
+        Some(odd_character(rest))
     } else if scheme.as_deref() == Some("mailto") {
-        (!is_mailbox(rest)).then_some(UriSlip::NoAt)
+        mailbox_slip(rest)
     } else {
         (!has_host(rest)).then_some(UriSlip::NoHost)
     };
@@ -215,15 +240,42 @@ fn read_uri(uri: &[u8]) -> Result<String, TlsrptFlawKind> {
     }
 }
 
+/// What to call a text that has a character which URIs have not here.
+fn odd_character(rest: &[u8]) -> UriSlip {
+    if has_placeholder(rest) {
+        UriSlip::Placeholder
+    } else if rest.iter().any(u8::is_ascii_whitespace) {
+        UriSlip::Space
+    } else if rest.iter().any(|byte| matches!(byte, b',' | b'!' | b';')) {
+        UriSlip::RawDelimiter
+    } else {
+        UriSlip::Character
+    }
+}
+
 /// unreserved, reserved and `%` (RFC 3986 §2), without the three that must be encoded here.
 fn is_uri_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@$&'()*+=%".contains(&byte)
 }
 
-/// Something on either side of an `@`, before any `?` (RFC 6068 §2).
-fn is_mailbox(rest: &[u8]) -> bool {
+/// Whether two hexadecimal digits follow each `%` (RFC 3986 §2.1).
+fn is_encoded(rest: &[u8]) -> bool {
+    let digits = |tail: &[u8]| tail.len() >= 2 && tail[..2].iter().all(u8::is_ascii_hexdigit);
+    rest.iter().enumerate().all(|(at, byte)| *byte != b'%' || digits(&rest[at + 1..]))
+}
+
+/// What is wrong with the address before any `?`: `local-part "@" domain` (RFC 6068 §2).
+fn mailbox_slip(rest: &[u8]) -> Option<UriSlip> {
     let address = rest.split(|byte| *byte == b'?').next().unwrap_or_default();
-    address.iter().position(|byte| *byte == b'@').is_some_and(|at| at > 0 && at + 1 < address.len())
+    let mut sides = address.split(|byte| *byte == b'@');
+    let (local, domain) = (sides.next().unwrap_or_default(), sides.next());
+    match domain {
+        Some(domain) if !local.is_empty() && !domain.is_empty() => {
+            let has_empty_label = domain.split(|byte| *byte == b'.').any(<[u8]>::is_empty);
+            (has_empty_label || sides.next().is_some()).then_some(UriSlip::Address)
+        }
+        _ => Some(UriSlip::NoAt),
+    }
 }
 
 /// `//` and a host.

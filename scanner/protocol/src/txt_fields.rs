@@ -18,16 +18,26 @@ const EXTENSION_NAME_CHARS_MAX: usize = 32;
 /// How a TXT record begins, read for a version such as `v=STSv1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// With the version and a delimiter (or nothing more).
-    Record {
-        /// White space stands before the first semicolon: the grammar allows it, the prose ("records that do not
-        /// begin with `v=STSv1;` are discarded") does not.
-        spaced: bool,
-    },
+    /// With the version and a semicolon right behind it.
+    Record,
+    /// With the version, and no semicolon right behind it: white space stands between, or nothing follows at all.
+    ///
+    /// By the grammar (`*WSP ";" *WSP`) the white space is fine; by the prose, of several records those "that do
+    /// not begin with `v=STSv1;` are discarded" (erratum 6285 to RFC 8461, reported, would forbid it in the grammar
+    /// too; RFC 8460 §3 has the same pair of sentences). The reading taken: beside a record that begins with the
+    /// semicolon it is discarded, as the prose has it; on its own it stands, as the grammar has it.
+    Loose,
     /// It plainly means to be such a record, and is none.
     Meant(VersionSlip),
     /// It is something else, as under a wildcard.
     Other,
+}
+
+impl Opening {
+    /// Whether it is that of a record, by the grammar at least.
+    pub fn is_record(self) -> bool {
+        matches!(self, Self::Record | Self::Loose)
+    }
 }
 
 /// What keeps a record that means to be one from beginning as it must.
@@ -69,10 +79,12 @@ pub enum FieldFlaw {
     Value,
 }
 
-/// The fields of a record, and what its end looks like.
+/// The fields of a record, and what its ends look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fields {
+pub(crate) struct Read {
     pub(crate) fields: Vec<TxtField>,
+    /// White space between a version that stands first and the first semicolon: see [`Opening::Loose`].
+    pub(crate) spaced: Option<Range<usize>>,
     /// White space after the last field with no semicolon behind it: outside the grammar, and widely trimmed.
     pub(crate) trailing_space: Option<Range<usize>>,
 }
@@ -83,7 +95,8 @@ pub(crate) fn opening(text: &[u8], version: &str, family: &str) -> Opening {
     if let Some(rest) = text.strip_prefix(exact.as_slice()) {
         let blank = rest.iter().take_while(|byte| is_wsp(**byte)).count();
         return match rest.get(blank) {
-            None | Some(b';') => Opening::Record { spaced: blank > 0 && blank < rest.len() },
+            Some(b';') if blank == 0 => Opening::Record,
+            None | Some(b';') => Opening::Loose,
             Some(byte) if blank == 0 && byte.is_ascii_alphanumeric() => Opening::Meant(VersionSlip::Spelling),
             Some(_) => Opening::Meant(VersionSlip::Delimiter),
         };
@@ -131,13 +144,15 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// The fields of `text` behind its first semicolon.
-pub(crate) fn fields(text: &[u8]) -> Fields {
+/// The fields of `text` behind its first semicolon; `opening` is how it begins.
+pub(crate) fn fields(text: &[u8], opening: Opening) -> Read {
     let mut fields = Vec::new();
     let mut trailing_space = None;
     let Some(first) = text.iter().position(|byte| *byte == b';') else {
-        return Fields { fields, trailing_space };
+        return Read { fields, spaced: None, trailing_space };
     };
+    let version_end = trim(text, 0..first).end;
+    let spaced = (opening == Opening::Loose).then_some(version_end..first);
     let mut at = first + 1;
     loop {
         let end = text[at..].iter().position(|byte| *byte == b';').map(|length| at + length);
@@ -151,7 +166,7 @@ pub(crate) fn fields(text: &[u8]) -> Fields {
         }
         match end {
             Some(end) => at = end + 1,
-            None => return Fields { fields, trailing_space },
+            None => return Read { fields, spaced, trailing_space },
         }
     }
 }
@@ -171,6 +186,22 @@ fn field(text: &[u8], span: Range<usize>) -> TxtField {
         None
     };
     TxtField { span, name, value, flaw }
+}
+
+/// `text` put together again: each field from its spans, and between them what stands between them. Nothing that
+/// was read is lost, so that it is `text` to the byte.
+pub(crate) fn print(text: &[u8], fields: &[TxtField]) -> Vec<u8> {
+    let mut printed = Vec::with_capacity(text.len());
+    for field in fields {
+        printed.extend_from_slice(&text[printed.len()..field.span.start]);
+        printed.extend_from_slice(&text[field.name.clone()]);
+        if field.flaw != Some(FieldFlaw::Empty) && field.flaw != Some(FieldFlaw::NoEquals) {
+            printed.push(b'=');
+        }
+        printed.extend_from_slice(&text[field.value.clone()]);
+    }
+    printed.extend_from_slice(&text[printed.len()..]);
+    printed
 }
 
 /// `(ALPHA / DIGIT) *31(ALPHA / DIGIT / "_" / "-" / ".")`: extensions of both records and of policies.

@@ -18,6 +18,11 @@ fn rfc8461_3_2_each_broken_policy_is_one_finding_and_an_invalid_policy() {
         (changed("version", "\u{feff}version"), "sts-policy-not-key-value/bom"),
         (Case::with_policy("v\0e\0r\0"), "sts-policy-not-key-value/utf-16"),
         (Case::with_policy("no policy here"), "sts-policy-not-key-value/other"),
+        (Case::with_policy("---\nlayout: none\n---\n"), "sts-policy-not-key-value/front-matter"),
+        (changed("enforce", "[enforce|testing]"), "sts-policy-not-key-value/template"),
+        (changed("mode", "a line\nmode"), "sts-policy-not-key-value/no-colon"),
+        (changed("mode", "a key: x\nmode"), "sts-policy-not-key-value/key"),
+        (changed("mode", "note:\nmode"), "sts-policy-not-key-value/value"),
         (changed("version: STSv1\n", ""), "sts-policy-version/missing"),
         (changed("STSv1", "STSv2"), "sts-policy-version/wrong"),
         (changed("mode: enforce\n", ""), "sts-policy-mode/missing"),
@@ -30,11 +35,14 @@ fn rfc8461_3_2_each_broken_policy_is_one_finding_and_an_invalid_policy() {
         (changed("mx1.d.example", "192.0.2.1"), "sts-policy-mx-syntax/ip"),
         (changed("mx1.d.example", "a.d.example, b.d.example"), "sts-policy-mx-syntax/comma"),
         (changed("mx1.d.example", "mx1.d.example."), "sts-policy-mx-syntax/trailing-dot"),
+        (changed("mx1.d.example", "."), "sts-policy-mx-syntax/root"),
+        (changed("mx1.d.example", "Priority 5: mx1.d.example"), "sts-policy-mx-syntax/preference"),
         (changed("mx1.d", "*.*.d"), "sts-policy-mx-syntax/wildcard"),
         (changed("mx1.d", "m\u{fc}.d"), "sts-policy-mx-syntax/u-label"),
         (changed("mx1.d.example", ""), "sts-policy-mx-syntax/empty"),
         (changed("mx1.d", "mx_1.d"), "sts-policy-mx-syntax/label"),
-        (changed("2419200", "2419200 # four weeks"), "sts-policy-comment"),
+        (changed("2419200", "2419200 # four weeks"), "sts-policy-comment/tail"),
+        (changed("2419200", "2419200\n# four weeks"), "sts-policy-comment/line"),
     ];
     for (case, finding) in broken {
         assert_eq!(case.violations(), [finding]);
@@ -59,7 +67,8 @@ fn every_flaw_of_a_policy_is_told_once_a_cause() {
             "sts-policy-max-age/not-a-number",
             "sts-policy-mx-syntax/email",
             "sts-policy-mx-syntax/trailing-dot",
-            "sts-policy-comment",
+            "sts-policy-comment/tail",
+            "sts-policy-comment/line",
         ]
     );
 }

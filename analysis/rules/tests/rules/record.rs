@@ -19,6 +19,7 @@ fn rfc8461_3_1_each_broken_record_is_one_finding_and_an_invalid_record() {
         ("v=STSv1; id=1-2;", "sts-record-id-invalid/character"),
         (long.as_str(), "sts-record-id-invalid/too-long"),
         ("v=STSv1; id=; mode: testing", "sts-record-id-invalid/empty"),
+        ("v=STSv1; id=<id>;", "sts-record-id-invalid/template"),
         ("v=STSv1; id=1; mode: testing;", "sts-record-extension"),
         ("v=STSv1; id=1; a=; b;", "sts-record-extension"),
     ];
@@ -44,7 +45,7 @@ fn extensions_are_not_judged_where_the_id_is_wrong() {
 #[test]
 fn rfc8461_3_1_more_than_one_record_is_none() {
     let mut case = Case::sound();
-    case.domain.sts_txt.records.push(txt("v=STSv1 ; id=2"));
+    case.domain.sts_txt.records.push(txt("v=STSv1; id=2"));
     assert_eq!(case.violations(), ["sts-record-multiple"]);
     assert_eq!(case.judge().verdict.record, "invalid");
     assert_eq!(case.outcome("sts-record-id-missing"), Outcome::NotApplicable);
@@ -55,6 +56,26 @@ fn rfc8461_3_1_records_that_do_not_begin_so_are_discarded_first() {
     let mut case = Case::sound();
     case.domain.sts_txt.records.extend([txt("v=stsv1; id=2"), txt("v=spf1 -all")]);
     assert!(case.violations().is_empty());
+    for loose in ["v=STSv1 ; id=2", "v=STSv1"] {
+        let mut case = Case::sound();
+        case.domain.sts_txt.records.push(txt(loose));
+        assert_eq!(case.violations(), ["sts-record-delimiter"], "{loose}: both readings are told");
+        assert_eq!(case.judge().verdict.record, "valid");
+        case.domain.sts_txt.records.remove(0);
+        case.domain.sts_txt.records.push(txt(loose));
+        assert_eq!(
+            case.violations(),
+            ["sts-record-multiple"],
+            "{loose}: the grammar's reading, of several alike"
+        );
+    }
+}
+
+#[test]
+fn rfc8461_3_2_of_several_ids_the_first_counts() {
+    let judgement = Case::with_record("v=STSv1; id=1; id=2;").judge();
+    assert_eq!(judgement.findings[0].rule.name, "sts-record-duplicate-id");
+    assert_eq!((judgement.verdict.record.as_str(), judgement.verdict.lints), ("valid", 1));
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn with(texts: &[&str]) -> Case {
 
 #[test]
 fn rfc8460_3_each_broken_record_is_one_finding_without_effect_on_mail() {
-    let broken: [(&[&str], &str); 15] = [
+    let broken: [(&[&str], &str); 17] = [
         (&["v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1; rua=mailto:c@b.example"], "tlsrpt-multiple"),
         (&["v=tlsrptv1; rua=mailto:a@b.example"], "tlsrpt-version/case"),
         (&["v=TLSRPT1; rua=mailto:a@b.example"], "tlsrpt-version/spelling"),
@@ -24,6 +24,8 @@ fn rfc8460_3_each_broken_record_is_one_finding_without_effect_on_mail() {
         (&["v=TLSRPTv1; rua=http://b.example"], "tlsrpt-uri-scheme"),
         (&["v=TLSRPTv1; rua=mailto:a@b.example!10m"], "tlsrpt-uri-syntax/raw-delimiter"),
         (&["v=TLSRPTv1; rua=mailto:b.example"], "tlsrpt-uri-syntax/no-at"),
+        (&["v=TLSRPTv1; rua=mailto:a@b.example."], "tlsrpt-uri-syntax/address"),
+        (&["v=TLSRPTv1; rua=mailto:a@<domain>"], "tlsrpt-uri-syntax/template"),
         (&["v=TLSRPTv1; rua=https:///x"], "tlsrpt-uri-syntax/no-host"),
         (&["v=TLSRPTv1; rua=mailto:a b@c.example"], "tlsrpt-uri-syntax/space"),
         (&["v=TLSRPTv1; rua="], "tlsrpt-uri-syntax/empty"),
@@ -40,6 +42,22 @@ fn rfc8460_3_each_broken_record_is_one_finding_without_effect_on_mail() {
             (judgement.verdict.tlsrpt.as_str(), judgement.verdict.sts.as_str()),
             ("invalid", "authenticated")
         );
+    }
+}
+
+#[test]
+fn where_senders_differ_the_record_stands_and_the_reading_is_told() {
+    let spaced = "v=TLSRPTv1 ; rua=mailto:a@b.example";
+    for texts in [
+        &[spaced][..],
+        &["v=TLSRPTv1; rua=mailto:a@b.example "],
+        &["v=TLSRPTv1; rua=mailto:a@b.example", spaced],
+    ] {
+        let judgement = with(texts).judge();
+        assert_eq!(judgement.findings.len(), 1, "{texts:?}");
+        assert_eq!(judgement.findings[0].rule.name, "tlsrpt-delimiter");
+        assert!(judgement.findings[0].detail.as_ref().is_some_and(|detail| detail.contains("read ")));
+        assert_eq!(judgement.verdict.tlsrpt, "valid");
     }
 }
 

@@ -153,8 +153,10 @@ fn record(witness: &Witness, defect: Defect, row: &PlantedDefect) {
         Defect::RecordIdCharacter => sound_version && !id(&text).chars().all(|c| c.is_ascii_alphanumeric()),
         Defect::RecordIdTooLong => sound_version && id(&text).len() > 32,
         Defect::RecordIdEmpty => sound_version && id(&text).is_empty(),
+        Defect::RecordIdTemplate => sound_version && id(&text).ends_with(['>', '}']),
         Defect::RecordExtension => sound_version && id(&text).len() <= 32 && text.matches(';').count() == 3,
         Defect::RecordDelimiter => text.starts_with("v=STSv1 ;"),
+        Defect::RecordDuplicateId => sound_version && text.matches("; id=").count() == 2,
         other => panic!("{other:?}"),
     };
     assert!(shown, "{defect:?}: {text:?}");
@@ -219,6 +221,7 @@ fn policy(witness: &Witness, defect: Defect, row: &PlantedDefect) {
     let host = row.subject.as_str();
     let line = |key| witness.line(host, key);
     let body = || witness.body(host);
+    let any_line = |broken: &dyn Fn(&str) -> bool| String::from_utf8(body()).unwrap().lines().any(broken);
     let any_mx = |broken: fn(&str) -> bool| witness.lines(host, "mx").iter().any(|mx| broken(mx));
     let shown = match defect {
         Defect::PolicyEmpty => body().is_empty(),
@@ -228,6 +231,11 @@ fn policy(witness: &Witness, defect: Defect, row: &PlantedDefect) {
         Defect::PolicyBom => body().starts_with(b"\xef\xbb\xbfversion"),
         Defect::PolicyUtf16 => body().starts_with(b"\xff\xfev\0e\0"),
         Defect::PolicyOther => !body().contains(&b':') && !body().is_empty(),
+        Defect::PolicyFrontMatter => body().starts_with(b"---"),
+        Defect::PolicyTemplate => line("mode").unwrap().ends_with([']', '}']),
+        Defect::PolicyNoColon => any_line(&|line| !line.contains(':')) && line("version").is_some(),
+        Defect::PolicyKey => any_line(&|line| line.split(':').next().unwrap().contains(' ')),
+        Defect::PolicyValue => any_line(&|line| line.trim_end().ends_with(':')),
         Defect::PolicyVersionMissing => line("version").is_none() && line("mode").is_some(),
         Defect::PolicyVersionWrong => line("version").unwrap() != "STSv1",
         Defect::PolicyModeMissing => line("mode").is_none() && line("version").is_some(),
@@ -241,6 +249,8 @@ fn policy(witness: &Witness, defect: Defect, row: &PlantedDefect) {
         Defect::PolicyMxEmail => any_mx(|mx| mx.contains('@')),
         Defect::PolicyMxIp => any_mx(|mx| mx.parse::<IpAddr>().is_ok()),
         Defect::PolicyMxComma => any_mx(|mx| mx.contains(',')),
+        Defect::PolicyMxPreference => any_mx(|mx| mx.contains(' ')),
+        Defect::PolicyMxRoot => any_mx(|mx| mx == "."),
         Defect::PolicyMxTrailingDot => any_mx(|mx| mx.ends_with('.')),
         Defect::PolicyMxWildcard => {
             any_mx(|mx| mx.rfind('*').is_some_and(|at| at > 0) || mx.starts_with("re*"))
@@ -254,7 +264,8 @@ fn policy(witness: &Witness, defect: Defect, row: &PlantedDefect) {
         Defect::PolicyDuplicateVersion | Defect::PolicyDuplicateMode | Defect::PolicyDuplicateMaxAge => {
             witness.lines(host, defect.cause().unwrap()).len() == 2
         }
-        Defect::PolicyComment => String::from_utf8(body()).unwrap().lines().any(|line| line.starts_with('#')),
+        Defect::PolicyCommentLine => any_line(&|line| line.starts_with('#')),
+        Defect::PolicyCommentTail => any_line(&|line| line.contains("  # ") && line.contains(':')),
         Defect::ModeTesting | Defect::ModeNone => line("mode").as_deref() == defect.cause(),
         Defect::AgeUnderADay => line("max_age").unwrap().parse::<u64>().unwrap() < 86_400,
         Defect::AgeUnderTwoWeeks => {
@@ -396,6 +407,9 @@ fn tlsrpt(witness: &Witness, defect: Defect, row: &PlantedDefect) {
         Defect::TlsrptUriScheme => !rua.starts_with("mailto:") && !rua.starts_with("https:"),
         Defect::TlsrptUriRawDelimiter => rua.contains('!'),
         Defect::TlsrptUriNoAt => rua.starts_with("mailto:") && !rua.contains('@'),
+        Defect::TlsrptUriAddress => rua.matches('@').count() == 2 || rua.ends_with('.'),
+        Defect::TlsrptUriTemplate => rua.ends_with('>'),
+        Defect::TlsrptDelimiter => text.starts_with("v=TLSRPTv1 ;") || text.ends_with(' '),
         Defect::TlsrptUriSpace => rua.contains(' '),
         Defect::TlsrptUriEmpty => text.contains("rua=") && rua.is_empty(),
         Defect::TlsrptVersionDelimiter => text.starts_with("v=TLSRPTv1") && !text.contains(';'),

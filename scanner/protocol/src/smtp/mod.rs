@@ -3,6 +3,11 @@
 //! [`Dialogue`] decides what is said; it opens no connection and knows no time. Its driver [polls](Dialogue::poll) it
 //! for the next thing to do, does it, and hands in the bytes that arrive. The dialogue asks for nothing but a
 //! greeting, the server's keywords, TLS, and its keywords again: no `MAIL` is ever sent.
+//!
+//! The readings taken: any 2xx greets, whatever its words (§4.3.2 has 220; nothing asks for `ESMTP` in it); `EHLO` is tried on
+//! every host, and `HELO` only behind a refusal for good (§3.2); what a host that is closing (421, §3.8) or deferring (4xx)
+//! would have offered is not known, and so never "no STARTTLS"; only 220 is leave to begin TLS (RFC 3207 §4), and what follows
+//! it in the clear is kept and never read (RFC 3207 §5).
 
 mod reply;
 

@@ -1,4 +1,8 @@
 //! Replies, cut out of the bytes of a server that may be anything (RFC 5321 §4.2).
+//!
+//! The readings taken where hosts differ from the letter: a bare LF ends a line, though only CRLF does (§2.3.8); a code
+//! without text is a reply (§4.2 bids clients take it); the lines of a reply should have one code (§4.2.1), and where they
+//! do not, the last one's counts. Every line is kept as it came.
 
 /// Longest line taken, without its end. RFC 5321 §4.5.3.1.5 says 512 with it; some say more.
 pub const LINE_BYTES_MAX: usize = 2_048;

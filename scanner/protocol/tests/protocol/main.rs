@@ -1,6 +1,6 @@
-//! The grammars, by their RFCs' examples, by what is really published, and by whatever a generator thinks of.
+//! The grammars, by their RFCs' examples and by whatever a generator thinks of. What is really published goes through
+//! parsers and rules together, in `analysis/rules/tests`.
 
-mod corpora;
 mod mx_pattern;
 mod name;
 mod smtp;

@@ -82,6 +82,138 @@ fn rfc5321_4_2_1_replies_split_anywhere_mean_the_same() {
 }
 
 #[test]
+fn rfc5321_4_2_1_a_reply_split_at_any_place_means_the_same() {
+    let script: [&[u8]; 5] = [
+        b"220-mx.example\r\n220-one moment\r\n220 ready\r\n",
+        b"250-mx.example\r\n250-PIPELINING\r\n250-StartTLS\r\n250 HELP\r\n",
+        b"220 go ahead\r\n",
+        b"250 mx.example\r\n",
+        b"221-closing\r\n221 bye\r\n",
+    ];
+    let whole = talk(&script);
+    assert_eq!(whole.outcome, Some(Outcome::Completed));
+    for turn in 0..script.len() {
+        for cut in 0..=script[turn].len() {
+            let mut dialogue = Dialogue::new("probe.example");
+            let (mut replies, mut at) = (Vec::new(), 0);
+            let outcome = loop {
+                match dialogue.poll() {
+                    Event::Reply(step, reply) => replies.push((step, reply)),
+                    Event::Send(_) => at += 1,
+                    Event::Receive if at == turn => {
+                        dialogue.receive(&script[turn][..cut]);
+                        while let Event::Reply(step, reply) = dialogue.poll() {
+                            assert_eq!(cut, script[turn].len(), "turn {turn} is over at {cut}");
+                            replies.push((step, reply));
+                        }
+                        if cut < script[turn].len() {
+                            dialogue.receive(&script[turn][cut..]);
+                        } else {
+                            // What was polled away was the next thing to do.
+                            break None;
+                        }
+                    }
+                    Event::Receive => dialogue.receive(script[at]),
+                    Event::Handshake { early_bytes } => {
+                        assert_eq!(early_bytes, b"");
+                        dialogue.encrypted();
+                    }
+                    Event::End(outcome) => break Some(outcome),
+                }
+            };
+            let seen = if outcome.is_some() { script.len() } else { turn + 1 };
+            assert_eq!(replies, whole.replies[..seen], "turn {turn} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn rfc5321_4_3_1_a_banner_is_several_lines_or_one_and_need_not_say_esmtp() {
+    for banner in
+        ["220 mx.example\r\n", "220\r\n", "220-mx.example SMTP\r\n220-no spam\r\n220\r\n", "220 ESMTP\r\n"]
+    {
+        let heard = talk(&[banner.as_bytes(), b"250-mx\r\n250 STARTTLS\r\n"]);
+        assert_eq!(heard.sent, ["EHLO probe.example\r\n", "STARTTLS\r\n"], "{banner:?}");
+        assert_eq!(heard.replies[0].1.lines.len(), banner.lines().count());
+    }
+}
+
+/// What a server has said that was then asked for each step.
+fn until(step: Step) -> Vec<&'static [u8]> {
+    match step {
+        Step::Banner => Vec::new(),
+        Step::Ehlo => BY_THE_BOOK[..1].to_vec(),
+        Step::Helo => vec![BY_THE_BOOK[0], b"502 what?\r\n"],
+        Step::Starttls => BY_THE_BOOK[..2].to_vec(),
+        Step::EhloTls => BY_THE_BOOK[..3].to_vec(),
+        Step::Quit => BY_THE_BOOK[..4].to_vec(),
+    }
+}
+
+const STEPS: [Step; 6] = [Step::Banner, Step::Ehlo, Step::Helo, Step::Starttls, Step::EhloTls, Step::Quit];
+
+#[test]
+fn a_refusal_at_any_step_is_that_and_never_a_host_without_starttls() {
+    for step in STEPS {
+        for code in [421, 450, 451, 454, 500, 501, 502, 521, 530, 550, 554] {
+            let refusal = format!("{code}-no\r\n{code} and no\r\n");
+            let mut replies = until(step);
+            replies.push(refusal.as_bytes());
+            let (heard, dialogue) = talk_in_pieces(&replies, usize::MAX);
+            let is_recorded = heard.replies.iter().any(|(at, reply)| *at == step && reply.code == Some(code));
+            assert!(is_recorded, "{code} at {step:?}: {heard:?}");
+            match (step, code) {
+                (Step::Quit, _) => assert_eq!(heard.outcome, Some(Outcome::Completed)),
+                (Step::Ehlo, 500..) => assert_eq!((dialogue.step(), dialogue.outcome()), (Step::Helo, None)),
+                _ => assert_eq!(dialogue.outcome(), Some(Outcome::Refused(step)), "{code} at {step:?}"),
+            }
+            let says_quit = heard.sent.last().is_some_and(|last| last == "QUIT\r\n");
+            assert_eq!(says_quit, step == Step::Quit || (code != 421 && dialogue.step() == Step::Quit));
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_ends_early_at_any_step_leaves_what_was_said_and_no_verdict() {
+    for step in STEPS {
+        for partial in [&b""[..], b"2", b"250", b"250-mx.example\r\n", b"250-mx.example\r\n250 STARTTLS\r"] {
+            let mut replies = until(step);
+            replies.push(partial);
+            let (heard, mut dialogue) = talk_in_pieces(&replies, usize::MAX);
+            assert_eq!((heard.outcome, dialogue.step()), (None, step), "{partial:?}");
+            assert_eq!(heard.replies.len(), replies.len() - 1);
+            let verdict = (step == Step::Quit).then_some(Outcome::Completed);
+            assert_eq!(dialogue.outcome(), verdict, "{step:?}: nothing was decided by what did not arrive");
+            let kept = dialogue.take_partial().map(|reply| (reply.code, reply.lines.concat().len()));
+            let bytes = partial.len() - if partial.contains(&b'\n') { 2 } else { 0 };
+            assert_eq!(kept, (bytes > 0).then_some((None, bytes)), "{step:?} {partial:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reply_of_ten_megabytes_at_any_step_is_cut_at_the_caps() {
+    let endless = [b"250-".to_vec(), vec![b'x'; 10 << 20]].concat();
+    let many_lines = b"250-x\r\n".repeat((10 << 20) / 7);
+    for step in STEPS {
+        for flood in [&endless, &many_lines] {
+            let mut replies = until(step);
+            replies.push(flood);
+            let (heard, dialogue) = talk_in_pieces(&replies, 16 << 10);
+            let (at, reply) = heard.replies.last().unwrap();
+            assert_eq!((*at, reply.code), (step, None));
+            assert!(reply.lines.concat().len() <= REPLY_BYTES_MAX + LINE_BYTES_MAX, "{step:?}");
+            let expected = if step == Step::Quit {
+                Outcome::Completed
+            } else {
+                Outcome::Flawed(step, ReplyFlaw::Oversize)
+            };
+            assert_eq!(dialogue.outcome(), Some(expected), "{step:?}");
+        }
+    }
+}
+
+#[test]
 fn a_bare_line_feed_ends_a_line() {
     let heard = talk(&[b"220-one\n220 two\n", b"250 mx.example\n", b"221\n"]);
     assert_eq!(heard.replies[0].1.lines, [b"220-one".to_vec(), b"220 two".to_vec()]);

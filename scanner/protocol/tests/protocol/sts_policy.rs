@@ -1,7 +1,7 @@
 //! RFC 8461 §3.2.
 
 use mxray_protocol::mx_pattern::MxPatternFlaw;
-use mxray_protocol::sts_policy::{Blank, Mode, PolicyFlawKind as K, Shape, StsPolicy};
+use mxray_protocol::sts_policy::{Blank, Comment, LineSlip, Mode, PolicyFlawKind as K, Shape, StsPolicy};
 use proptest::prelude::*;
 
 const SOUND: &str = "version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 604800\n";
@@ -64,8 +64,8 @@ fn rfc8461_3_2_max_age_is_at_most_31557600() {
         ("", K::MaxAgeNotANumber),
         ("31557601", K::MaxAgeTooLarge),
         ("9999999999", K::MaxAgeTooLarge),
-        ("00000000001", K::MaxAgeTooLarge),
-        ("99999999999999999999999999", K::MaxAgeTooLarge),
+        ("00000000001", K::MaxAgeTooLong),
+        ("99999999999999999999999999", K::MaxAgeTooLong),
     ] {
         assert_eq!(changed("604800", wrong), [kind], "{wrong}");
     }
@@ -95,10 +95,52 @@ fn rfc8461_3_2_of_a_key_that_stands_twice_the_first_counts() {
 fn rfc8461_3_2_unknown_keys_are_ignored_and_must_be_well_formed() {
     assert_eq!(kinds(format!("{SOUND}note.x-1_y: caf\u{e9} # not a comment here\n")), []);
     let name = "n".repeat(33);
-    for line in ["note:", "note", "-note: x", "no te: x", "note: a\u{7}b", &format!("{name}: x"), ": x"] {
-        assert_eq!(kinds(format!("{SOUND}{line}\n")), [K::NotKeyValue(Shape::Other)], "{line:?}");
+    let broken = [
+        ("note", LineSlip::NoColon),
+        ("mode testing", LineSlip::NoColon),
+        ("-note: x", LineSlip::Key),
+        ("no te: x", LineSlip::Key),
+        (": x", LineSlip::Key),
+        (&format!("{name}: x"), LineSlip::Key),
+        ("note:", LineSlip::Value),
+        ("note: a\u{7}b", LineSlip::Value),
+        ("note: a\tb", LineSlip::Value),
+    ];
+    for (line, slip) in broken {
+        let policy = StsPolicy::parse(format!("{line}\n{SOUND}").as_bytes());
+        assert_eq!(
+            policy.flaws.iter().map(|flaw| flaw.kind).collect::<Vec<_>>(),
+            [K::Line(slip)],
+            "{line:?}"
+        );
+        assert_eq!(policy.flaws[0].span, 0..line.len());
+        assert_eq!(
+            (policy.mode, policy.is_valid_leniently()),
+            (Some(Mode::Enforce), false),
+            "the rest is read"
+        );
     }
-    assert_eq!(kinds([SOUND.as_bytes(), b"note: \xff\n"].concat()), [K::NotKeyValue(Shape::Other)]);
+    assert_eq!(kinds([SOUND.as_bytes(), b"note: \xff\n"].concat()), [K::Line(LineSlip::Value)]);
+    let known_name = "n".repeat(32);
+    assert_eq!(kinds(format!("{SOUND}{known_name}: x\n")), []);
+}
+
+#[test]
+fn a_template_that_nobody_filled_in_is_one() {
+    let template = "version: STSv1\nmode: [enforce|testing|none]\nmx: mx1.your_domain.tld\nmx: {{ mx2 }}\nmax_age: <seconds>\n";
+    assert_eq!(kinds(template), [K::Placeholder; 4]);
+    assert_eq!(
+        kinds("{% include 'mta-sts.txt' %}"),
+        [K::Placeholder, K::VersionMissing, K::ModeMissing, K::MaxAgeMissing]
+    );
+    assert_eq!(
+        changed("enforce", "[enforce]"),
+        [K::ModeUnknown],
+        "brackets around a value are no placeholder"
+    );
+    assert_eq!(changed("mx.example", "mx.your-domain.example"), [], "what the grammar allows is no finding");
+    let policy = StsPolicy::parse(template.as_bytes());
+    assert_eq!(&template[policy.flaws[1].span.clone()], "mx: mx1.your_domain.tld");
 }
 
 #[test]
@@ -112,8 +154,10 @@ fn what_is_no_list_of_keys_and_values_has_that_flaw_alone() {
         (format!("\u{feff}{SOUND}").into_bytes(), Shape::Bom),
         (utf_16[2..].to_vec(), Shape::Utf16),
         (utf_16, Shape::Utf16),
+        (b"\xef\xbb\xbf <html>".to_vec(), Shape::Html),
+        (format!("---\r\nlayout: none\n---\n{SOUND}").into_bytes(), Shape::FrontMatter),
         (b"see the documentation\n".to_vec(), Shape::Other),
-        (b"version: STSv1\nmode: enforce\nmx:\n  - mx.example\n".to_vec(), Shape::Other),
+        (b"see: the documentation\nor not\n".to_vec(), Shape::Other),
     ];
     for (text, shape) in texts {
         assert_eq!(kinds(&text), [K::NotKeyValue(shape)], "{text:?}");
@@ -129,10 +173,26 @@ fn nothing_and_nothing_but_white_space_are_empty() {
 
 #[test]
 fn comments_make_a_policy_invalid_and_hide_nothing_else() {
-    assert_eq!(changed("mode", "# a comment\nmode"), [K::Comment]);
-    assert_eq!(changed("604800", "604800   # a week"), [K::Comment]);
-    assert_eq!(changed("mx.example", "mx.example # 10%"), [K::Comment]);
-    assert!(!StsPolicy::parse(SOUND.replace("604800", "604800 # a week").as_bytes()).is_valid());
+    assert_eq!(changed("mode", "# a comment\nmode"), [K::Comment(Comment::Line)]);
+    assert_eq!(changed("mode", "\t# a comment\nmode"), [K::Comment(Comment::Line)]);
+    assert_eq!(changed("604800", "604800   # a week"), [K::Comment(Comment::Tail)]);
+    assert_eq!(changed("mx.example", "mx.example # 10%"), [K::Comment(Comment::Tail)]);
+}
+
+#[test]
+fn where_senders_differ_both_readings_are_given() {
+    let readings = |text: &str| {
+        let policy = StsPolicy::parse(text.as_bytes());
+        (policy.is_valid_strictly(), policy.is_valid(), policy.is_valid_leniently())
+    };
+    assert_eq!(readings(SOUND), (true, true, true));
+    assert_eq!(readings(&format!("{SOUND}\n")), (false, true, true));
+    for disputed in ["604800 # a week", "604800\n# a week", "31557601", "9999999999"] {
+        assert_eq!(readings(&SOUND.replace("604800", disputed)), (false, false, true), "{disputed}");
+    }
+    for broken in ["10000000000", "soon", ""] {
+        assert_eq!(readings(&SOUND.replace("604800", broken)), (false, false, false), "{broken}");
+    }
 }
 
 #[test]
@@ -169,6 +229,7 @@ proptest! {
         let policy = StsPolicy::parse(&text);
         prop_assert!(policy.flaws.iter().all(|flaw| flaw.span.end <= text.len()));
         prop_assert!(!policy.is_valid() || (policy.mode.is_some() && policy.max_age.is_some()));
+        prop_assert_eq!(&policy.print(), &text);
     }
 
     #[test]
@@ -178,6 +239,16 @@ proptest! {
         let text = lines.concat();
         let policy = StsPolicy::parse(text.as_bytes());
         prop_assert!(!policy.is_valid_strictly() || policy.is_valid());
+        prop_assert!(!policy.is_valid() || policy.is_valid_leniently());
+        prop_assert_eq!(StsPolicy::parse(&policy.print()), policy.clone());
+        // Every byte belongs to a field, stands between two, or is in a flaw: nothing is passed over.
+        let in_field = |at: usize| policy.fields.iter().any(|field| (field.name.start..field.value.end).contains(&at));
+        let in_flaw = |at: usize| policy.flaws.iter().any(|flaw| flaw.span.contains(&at));
+        let dropped = (0..text.len()).find(|at| {
+            !in_field(*at) && !in_flaw(*at) && !b" \t\r\n".contains(&text.as_bytes()[*at])
+        });
+        let is_whole = policy.flaws.iter().any(|flaw| matches!(flaw.kind, K::NotKeyValue(_) | K::Empty));
+        prop_assert!(is_whole || dropped.is_none(), "{:?}", dropped);
         prop_assert_eq!(policy.flaws.iter().any(|f| matches!(f.kind, K::NotKeyValue(_) | K::Empty)) && policy.flaws.len() > 1, false);
     }
 
@@ -203,7 +274,7 @@ proptest! {
         prop_assert_eq!(policy.mx.len(), hosts.len());
         prop_assert_eq!(kinds(format!("{text}{end}mx: a@b.example")), [K::MxSyntax(MxPatternFlaw::Email)]);
         prop_assert_eq!(kinds(text.replace("version", "ver")), [K::VersionMissing]);
-        prop_assert_eq!(kinds(format!("{text}{end}no colon here")), [K::NotKeyValue(Shape::Other)]);
-        prop_assert_eq!(kinds(format!("# {text}")), [K::Comment, K::MaxAgeMissing]);
+        prop_assert_eq!(kinds(format!("{text}{end}no colon here")), [K::Line(LineSlip::NoColon)]);
+        prop_assert_eq!(kinds(format!("# {text}")), [K::Comment(Comment::Line), K::MaxAgeMissing]);
     }
 }

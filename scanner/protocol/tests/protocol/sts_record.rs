@@ -28,10 +28,11 @@ fn rfc8461_3_1_delimiters_take_white_space_and_the_last_is_optional() {
 
 #[test]
 fn rfc8461_3_1_the_version_begins_the_record() {
-    let record = |spaced| Opening::Record { spaced };
-    assert_eq!(opening("v=STSv1; id=a"), record(false));
-    assert_eq!(opening("v=STSv1"), record(false));
-    assert_eq!(opening("v=STSv1 ; id=a"), record(true));
+    assert_eq!(opening("v=STSv1; id=a"), Opening::Record);
+    for loose in ["v=STSv1", "v=STSv1 ", "v=STSv1 ; id=a", "v=STSv1\t ;"] {
+        assert_eq!(opening(loose), Opening::Loose, "{loose:?}");
+        assert!(opening(loose).is_record());
+    }
     let meant = [
         ("v=stsv1; id=a", VersionSlip::Case),
         ("V=STSv1; id=a", VersionSlip::Case),
@@ -81,7 +82,22 @@ fn rfc8461_3_1_the_id_is_1_to_32_letters_or_digits() {
 fn rfc8461_3_2_of_a_field_that_stands_twice_the_first_counts() {
     let record = StsRecord::parse(b"v=STSv1; id=first; id=second; id=-");
     assert_eq!(record.id.as_deref(), Some("first"));
-    assert!(record.is_valid_strictly());
+    assert_eq!(kinds("v=STSv1; id=first; id=second; id=-"), [K::IdDuplicate, K::IdDuplicate]);
+    assert!(record.is_valid() && !record.is_valid_strictly());
+    let broken_first = StsRecord::parse(b"v=STSv1; id=-; id=second");
+    assert_eq!((broken_first.id.as_ref(), broken_first.is_valid()), (None, false));
+    assert_eq!(kinds("v=STSv1; x=1; x=2; v=STSv1; id=a"), [], "only the fields of the standard stand once");
+}
+
+#[test]
+fn a_placeholder_is_told_from_a_slip() {
+    for template in ["<policy-id>", "${local.hash}", "{{ id }}", "$(date)", "your_id", "[a|b]"] {
+        assert_eq!(kinds(&format!("v=STSv1; id={template}")), [K::IdPlaceholder], "{template}");
+    }
+    for slip in ["<>", "a<b", "*Z", "###", "${", "[a]"] {
+        assert_eq!(kinds(&format!("v=STSv1; id={slip}")), [K::IdCharacter], "{slip}");
+    }
+    assert_eq!(kinds("v=STSv1; id=YYYYMMDD"), [], "what the grammar allows is no finding");
 }
 
 #[test]
@@ -116,10 +132,11 @@ fn where_senders_differ_both_readings_are_given() {
 
 #[test]
 fn a_flaw_says_where_it_stands() {
-    let text = b"v=STSv1; id=a!; mode: x;";
+    let text = b"v=STSv1 ; id=a!; mode: x; id=b ";
     let record = StsRecord::parse(text);
     let shown = record.flaws.iter().map(|flaw| &text[flaw.span.clone()]).collect::<Vec<_>>();
-    assert_eq!(shown, [&b"id=a!"[..], b"mode: x"]);
+    assert_eq!(shown, [&b" "[..], b"id=a!", b"mode: x", b"id=b", b" "]);
+    assert_eq!(record.flaws[4].span, 30..31);
 }
 
 proptest! {
@@ -129,13 +146,24 @@ proptest! {
         StsRecord::opening(&text);
         prop_assert!(record.flaws.iter().all(|flaw| flaw.span.end <= text.len()));
         prop_assert_eq!(record.id.is_none(), record.flaws.iter().any(|flaw| matches!(
-            flaw.kind, K::IdMissing | K::IdEmpty | K::IdTooLong | K::IdCharacter)));
+            flaw.kind, K::IdMissing | K::IdEmpty | K::IdTooLong | K::IdCharacter | K::IdPlaceholder)));
+        prop_assert_eq!(&record.print(), &text);
     }
 
     #[test]
     fn what_looks_like_a_record_is_read(text in "v ?= ?STSv1[; a-z=\\t\u{e9}]{0,60}") {
         StsRecord::opening(text.as_bytes());
-        StsRecord::parse(text.as_bytes());
+        let record = StsRecord::parse(text.as_bytes());
+        prop_assert_eq!(StsRecord::parse(&record.print()), record.clone());
+        // Every byte belongs to a field, a delimiter, the version or a flaw: nothing is passed over.
+        let begin = text.find(';').unwrap_or(text.len());
+        let read = |at: usize| {
+            at < begin
+                || record.fields.iter().any(|field| field.span.contains(&at))
+                || record.flaws.iter().any(|flaw| flaw.span.contains(&at))
+        };
+        let dropped = (0..text.len()).find(|at| !read(*at) && !b"; \t".contains(&text.as_bytes()[*at]));
+        prop_assert_eq!(dropped, None);
     }
 
     #[test]
