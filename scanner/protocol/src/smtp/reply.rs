@@ -48,7 +48,8 @@ impl ReplyReader {
         let found = loop {
             let rest = &self.buffer[begin..];
             let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-                if rest.len() > LINE_BYTES_MAX {
+                // Its `\r` may have come without its `\n`.
+                if rest.strip_suffix(b"\r").unwrap_or(rest).len() > LINE_BYTES_MAX {
                     self.lines.push(rest[..LINE_BYTES_MAX].to_vec());
                     break Some((None, Some(ReplyFlaw::Oversize)));
                 }

@@ -346,6 +346,21 @@ fn a_reply_without_end_is_cut_at_the_caps() {
 }
 
 #[test]
+fn a_line_at_the_cap_is_whole_though_its_end_comes_in_two() {
+    let banner = [b"220 ".to_vec(), vec![b'x'; LINE_BYTES_MAX - 4], b"\r\n".to_vec()].concat();
+    for piece in [1, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, usize::MAX] {
+        let (heard, _) = talk_in_pieces(&[&banner], piece);
+        assert_eq!(heard.replies[0].1.code, Some(220), "in pieces of {piece}");
+        let (heard, _) = talk_in_pieces(&[&[b"2", &banner[..]].concat()], piece);
+        assert_eq!(
+            heard.outcome,
+            Some(Outcome::Flawed(Step::Banner, ReplyFlaw::Oversize)),
+            "in pieces of {piece}"
+        );
+    }
+}
+
+#[test]
 fn a_reply_cut_off_is_kept_as_far_as_it_came() {
     let (heard, mut dialogue) = talk_in_pieces(&[b"220 hi\r\n", b"250-mx.example\r\n250-STARTT"], usize::MAX);
     assert_eq!(heard.outcome, None);
