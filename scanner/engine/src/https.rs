@@ -10,11 +10,12 @@ use std::net::{IpAddr, SocketAddr};
 use mxray_evidence::{
     AddressRecord, Cause, Connect, Ending, Lookup, LookupStatus, OwnCause, PolicyRow, Stage,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::dns::withheld_lookup;
-use crate::{Net, Permit, clock, connect};
+use crate::{Net, Permit, ProbeSettings, clock, connect};
 
 /// The only protocol offered by ALPN.
 const ALPN: &[u8] = b"http/1.1";
@@ -146,6 +147,18 @@ impl Fetched {
             Err(ending) => ending,
         }
     }
+}
+
+/// A policy's row, of what a stream brings in answer to the request for it.
+pub async fn read_response<S>(settings: &ProbeSettings, stream: S, domain: &str) -> PolicyRow
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let unasked = || withheld_lookup(domain, OwnCause::NotAsked);
+    let mut row = Fetched::new(domain, &format!("mta-sts.{domain}"), unasked(), unasked()).row;
+    let deadline = Instant::now() + settings.policy_timeout;
+    row.ending = exchange::get(settings, stream, &mut row, deadline).await;
+    row
 }
 
 /// The addresses to try: IPv4 and IPv6 in turn, each once.

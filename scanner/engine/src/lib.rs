@@ -48,6 +48,15 @@ mod source;
 mod stop;
 mod tls;
 
+/// The readers of the wire and of the input, handed bytes in place of a connection: what the fuzzers call. No part of a
+/// scan, and no promise to anybody.
+#[doc(hidden)]
+pub mod bytes {
+    pub use crate::dns::{FromRecord, read_reply};
+    pub use crate::https::read_response;
+    pub use crate::source::read_inputs;
+}
+
 pub use address::{AddressGate, is_global};
 pub use clock::now;
 pub use config::{Extras, ScanConfig, Stages};

@@ -2,7 +2,7 @@
 
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
-use mxray_evidence::{AddressRecord, ByteBuf, Cname, MxRecord, NsRecord, TxtRecord};
+use mxray_evidence::{AddressRecord, ByteBuf, Cause, Cname, Ending, MxRecord, NsRecord, Stage, TxtRecord};
 
 use super::name;
 use super::question::HEADER_BYTES;
@@ -65,6 +65,14 @@ impl Answer {
         matches!(self.rcode, SERVFAIL | REFUSED)
     }
 
+    /// How the lookup ended, as far as the answer decides it.
+    pub(super) fn ending(&self) -> Ending {
+        match &self.flaw {
+            None => Ending::Completed,
+            Some(flaw) => Ending::stopped_with(Stage::Dns, Cause::Malformed, flaw),
+        }
+    }
+
     /// The CNAME chain from a name, and the records of a type at its end.
     pub(super) fn select<R: FromRecord>(&self, name: &str, kind: RecordType) -> Selected<R> {
         let mut selected = Selected { cnames: Vec::new(), records: Vec::new(), over_limit: false };
@@ -125,7 +133,7 @@ pub(super) struct Selected<R> {
 }
 
 /// A row that stands for a resource record.
-pub(super) trait FromRecord: Sized {
+pub trait FromRecord: Sized {
     /// The row, if the record is of its kind.
     fn from_record(record: &Record) -> Option<Self>;
 

@@ -24,7 +24,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clock;
-use answer::{Answer, FromRecord};
+use answer::Answer;
+pub use answer::FromRecord;
 use channel::Channel;
 use question::Question;
 
@@ -145,17 +146,36 @@ impl Resolver {
             ending: asked.ending,
         };
         if let Some(answer) = asked.answer {
-            let selected = answer.select(name, kind);
-            lookup.rcode = Some(answer.rcode);
-            lookup.authenticated = Some(answer.authenticated);
-            lookup.cnames = selected.cnames;
-            lookup.records = selected.records;
-            if selected.over_limit && lookup.ending.is_completed() {
-                lookup.ending = Ending::withheld(Stage::Dns, OwnCause::Limit);
-            }
+            fill(&mut lookup, &answer, kind);
         }
         lookup
     }
+}
+
+/// Writes down what an answer says.
+fn fill<R: FromRecord>(lookup: &mut Lookup<R>, answer: &Answer, kind: RecordType) {
+    let selected = answer.select(&lookup.name, kind);
+    lookup.rcode = Some(answer.rcode);
+    lookup.authenticated = Some(answer.authenticated);
+    lookup.cnames = selected.cnames;
+    lookup.records = selected.records;
+    if selected.over_limit && lookup.ending.is_completed() {
+        lookup.ending = Ending::withheld(Stage::Dns, OwnCause::Limit);
+    }
+}
+
+/// What a message says of the records of a type (IANA's number) at a name; `None` where it answers another question.
+pub fn read_reply<R: FromRecord>(message: &[u8], name: &str, kind: u16) -> Option<Lookup<R>> {
+    let kind = RecordType::from(kind);
+    let question = Question::new(name, kind).ok()?;
+    if !question::answers(message, question.section()) {
+        return None;
+    }
+    let answer = Answer::read(message, question.section().len());
+    let mut lookup = withheld_lookup(name, OwnCause::NotAsked);
+    lookup.ending = answer.ending();
+    fill(&mut lookup, &answer, kind);
+    Some(lookup)
 }
 
 /// A lookup that was never made, for a reason of ours.
@@ -268,10 +288,7 @@ impl Inner {
             }
             tcp = true;
         }
-        let ending = match &answer.flaw {
-            None => Ending::Completed,
-            Some(flaw) => Ending::stopped_with(Stage::Dns, Cause::Malformed, flaw),
-        };
+        let ending = answer.ending();
         (answer, tcp, ending)
     }
 }

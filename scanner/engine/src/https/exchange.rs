@@ -9,9 +9,8 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
 use mxray_evidence::{ByteBuf, Cause, Ending, Header, PolicyRow, Stage};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
 
 use crate::{ProbeSettings, tls};
 
@@ -23,9 +22,9 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 128;
 
 /// Asks for the policy, and writes what arrives into the row as it arrives.
-pub(super) async fn get(
+pub(super) async fn get<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &ProbeSettings,
-    stream: TlsStream<TcpStream>,
+    stream: S,
     row: &mut PolicyRow,
     deadline: Instant,
 ) -> Ending {
@@ -54,9 +53,9 @@ impl From<hyper::Error> for Failed {
     }
 }
 
-async fn exchange(
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &ProbeSettings,
-    stream: TlsStream<TcpStream>,
+    stream: S,
     row: &mut PolicyRow,
 ) -> Result<(), Failed> {
     let (mut sender, connection) = http1::Builder::new()

@@ -246,6 +246,27 @@ impl Source {
     }
 }
 
+/// Hands over every line of the inputs as a scan would read it: a domain and its rank, or a reject.
+pub fn read_inputs(
+    inputs: &[Input],
+    column: Option<&str>,
+    mut line: impl FnMut(Result<(String, Option<u64>), RejectRow>),
+) -> Result<(), SourceError> {
+    let source = Source::open(inputs, column, Arc::default())?;
+    let no_thread = |source| SourceError::Read { input: "in a thread of its own".to_owned(), source };
+    let spawned = source.spawn(Mark::default(), Once::default(), OptOut::default());
+    let mut messages = spawned.map_err(no_thread)?;
+    while let Some(message) = messages.blocking_recv() {
+        if let Message::Line(read) = message? {
+            line(match read.fate {
+                Fate::Scan(target) => Ok((target.domain, target.rank)),
+                Fate::Reject(row) => Err(row),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Says what is wrong with the inputs before any of them is touched.
 fn check_names(inputs: &[Input]) -> Result<(), SourceError> {
     match inputs.iter().filter(|input| **input == Input::Stdin).count() {
