@@ -289,7 +289,7 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
         tlsrpt: match domain.tlsrpt {
             Tlsrpt::Absent => "absent",
             Tlsrpt::Published(Some(defect)) if defect.is_tlsrpt_owner() => "absent",
-            Tlsrpt::Published(Some(defect)) if defect.is_tlsrpt_sink() => "valid",
+            Tlsrpt::Published(Some(defect)) if defect.is_tlsrpt_sink() || defect.is_lint() => "valid",
             Tlsrpt::Published(None) => "valid",
             Tlsrpt::Published(Some(_)) => "invalid",
         },
