@@ -138,6 +138,7 @@ fn a_template_that_nobody_filled_in_is_one() {
         [K::ModeUnknown],
         "brackets around a value are no placeholder"
     );
+    assert_eq!(changed("mx.example", "<mx.example>"), [K::MxSyntax(MxPatternFlaw::Label)]);
     assert_eq!(changed("mx.example", "mx.your-domain.example"), [], "what the grammar allows is no finding");
     let policy = StsPolicy::parse(template.as_bytes());
     assert_eq!(&template[policy.flaws[1].span.clone()], "mx: mx1.your_domain.tld");
