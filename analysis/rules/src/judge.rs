@@ -7,6 +7,7 @@ use crate::certificates::ChainAssessment;
 use crate::fetch::{Fetch, Soundness};
 use crate::finding::{Finding, Judgement, Notes};
 use crate::host::{self, HostAssessment};
+use crate::hosting::{mx_hosting, policy_hosting};
 use crate::mx_match::{self, is_matched};
 use crate::policy::{Text, ValidPolicy};
 use crate::record::RecordVerdict;
@@ -82,8 +83,10 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         policy: standing.as_str().to_owned(),
         mode: valid.map(|valid| valid.mode.as_str().to_owned()),
         max_age: valid.map(|valid| valid.max_age),
+        policy_hosting: policy_hosting(name, record, dossier.policy.map(|(row, _)| row)).as_str().to_owned(),
         tlsrpt: tlsrpt.as_str().to_owned(),
         mx: route.as_str().to_owned(),
+        mx_hosting: mx_hosting(name, &route).as_str().to_owned(),
         mx_hosts: candidates.len() as u32,
         mx_matched: valid.filter(|_| route != Route::Unknown).map(matched),
         starttls: starttls.to_owned(),

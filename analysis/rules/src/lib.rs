@@ -16,6 +16,7 @@ mod dane;
 mod fetch;
 mod finding;
 mod host;
+mod hosting;
 mod judge;
 mod mx_match;
 mod policy;

@@ -69,6 +69,18 @@ const SECTIONS: &[Section] = &[
         sql: include_str!("report/weighty_hosts.sql"),
     },
     Section {
+        name: "imc2025",
+        title: "Beside the IMC 2025 study",
+        about: "The breakdown of Ashiq, Fiebig and Chung (doi 10.1145/3730567.3732916: 68,030 domains with a record on \
+                2024-09-29), and how many domains of this run are in each class. A domain counts in every class that it \
+                is in; a policy host that fails, at the first layer that does. `self-managed` and `third-party` are \
+                `policy_hosting` of the verdicts for the policy, `mx_hosting` for the certificates, as names tell; \
+                mixed and unknown hosting is in `all` only. The study's own heuristics for them are not known here, nor \
+                are its denominators: compare counts with care, and rates with more. `datasets/published/imc2025.csv` \
+                says which figures are published and which are derived from them.",
+        sql: include_str!("report/imc2025.sql"),
+    },
+    Section {
         name: "input",
         title: "Input that was not scanned",
         about: "By reason. Lines of the input are domains and these.",

@@ -1,10 +1,11 @@
 //! SQL over a run: the only place that knows DataFusion.
 //!
 //! The committed parts of every table of evidence, the tables of one classification, and the codebook as
-//! `rules` stand ready under their names. Nothing can be written by a query.
+//! `rules` stand ready under their names, and published figures to compare with. Nothing can be written by a query.
 
 mod answer;
 mod parts;
+mod published;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ impl Session {
         session.derived::<HostRow>(run, id)?;
         session.derived::<TallyRow>(run, id)?;
         session.codebook()?;
+        session.context.register_batch(published::IMC2025, published::imc2025()?)?;
         Ok(session)
     }
 

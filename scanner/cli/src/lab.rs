@@ -22,20 +22,24 @@ use crate::{open_files, runtime, shell, stdout};
 #[command(after_help = "\
 Examples:
   mxray lab --domains 1000 --out lab
-  mxray lab --names toplist.csv --world datasets/worlds/census.toml --seed 7 --out lab")]
+  mxray lab --names toplist.csv --world datasets/worlds/census.toml --seed 7 --out lab
+  mxray lab --world datasets/worlds/imc2025.toml --scale 0.1 --out lab")]
 pub(crate) struct LabArgs {
     /// The world's folder: made, or filled again with the same world.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Invent so many domains.
-    #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "names")]
-    domains: u64,
+    /// Invent so many domains. Default: 10000, or as many as the world's groups have.
+    #[arg(long, value_name = "N", conflicts_with = "names")]
+    domains: Option<u64>,
     /// Take the domains from a list, plain or `rank,domain`.
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
-    /// A TOML file of the world's probabilities. Default: those of the demo.
+    /// A TOML file of the world's probabilities, or of its groups. Default: the probabilities of the demo.
     #[arg(long, value_name = "FILE.toml")]
     world: Option<PathBuf>,
+    /// Make a world of groups smaller, such as 0.1 for a tenth: each group by largest remainder, none below one domain.
+    #[arg(long, value_name = "SHARE")]
+    scale: Option<f64>,
     /// The world's seed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -53,9 +57,18 @@ pub(crate) struct LabArgs {
     format: AnswerFormat,
 }
 
+/// Domains of a world of probabilities, where nobody says otherwise.
+const DOMAINS_DEFAULT: u64 = 10_000;
+
 pub(crate) fn run(args: &LabArgs) -> Result<Exit, Failure> {
-    let params = params(args.world.as_deref())?;
-    let names = args.names.clone().map_or(Names::Invented(args.domains), Names::File);
+    let mut params = params(args.world.as_deref())?;
+    if let Some(scale) = args.scale {
+        for raised in params.scale(scale).refused(|| "scaling the world".to_owned())? {
+            eprintln!("raised to one domain: {raised}");
+        }
+    }
+    let domains = args.domains.or(params.domains()).unwrap_or(DOMAINS_DEFAULT);
+    let names = args.names.clone().map_or(Names::Invented(domains), Names::File);
     let config = LabConfig {
         dns_port: args.dns_port,
         https_port: args.https_port,

@@ -62,10 +62,14 @@ pub struct VerdictRow {
     pub mode: Option<String>,
     /// The policy's `max_age`, seconds, where it is valid.
     pub max_age: Option<u64>,
+    /// Who runs the policy host: `self-managed`, `third-party`, `unknown`, `not-applicable` (no record).
+    pub policy_hosting: String,
     /// The TLS-RPT record: `absent`, `valid`, `invalid`, `unknown`.
     pub tlsrpt: String,
     /// Where mail goes: `hosts`, `null`, `implicit`, `none`, `unknown`.
     pub mx: String,
+    /// Who runs the MX hosts: `self-managed`, `third-party`, `mixed`, `unknown`, `not-applicable` (none).
+    pub mx_hosting: String,
     /// MX hosts named.
     pub mx_hosts: u32,
     /// MX hosts that match the policy; `None` without a valid policy.
@@ -121,11 +125,23 @@ impl Table for VerdictRow {
             ),
             text("mode", "`enforce`, `testing` or `none`; null without a valid policy.").optional(),
             u64("max_age", "Seconds; null without a valid policy.").optional(),
+            text(
+                "policy_hosting",
+                "Who runs the policy host, as far as names tell: `third-party` where its CNAME leads out of the \
+                 domain's registrable domain (by the Public Suffix List), else `self-managed`; `unknown`, \
+                 `not-applicable` (no record).",
+            ),
             text("tlsrpt", "TLS-RPT record: `absent`, `valid`, `invalid`, `unknown` (RFC 8460 §3)."),
             text(
                 "mx",
                 "Where mail goes: `hosts`, `null` (RFC 7505), `implicit` (no MX: A or AAAA, RFC 5321 §5.1), `none` \
                  (the domain does not exist), `unknown`.",
+            ),
+            text(
+                "mx_hosting",
+                "Who runs the MX hosts, as far as names tell: `self-managed` where all lie in the domain's registrable \
+                 domain (by the Public Suffix List), `third-party` where none does, `mixed`, `unknown`, \
+                 `not-applicable` (it names none).",
             ),
             u32("mx_hosts", "Distinct MX hosts named."),
             u32("mx_matched", "MX hosts that match the policy; null without a valid policy.").optional(),

@@ -35,6 +35,7 @@ pub(crate) enum Stream {
     Truncation,
     Names,
     Addresses,
+    Groups,
 }
 
 /// The source of all draws of a world.

@@ -1,5 +1,7 @@
 //! What there is to say of a domain.
 
+use serde::{Deserialize, Serialize};
+
 use crate::defect::Defect;
 
 /// Everything that is true of a domain, its name apart.
@@ -57,11 +59,16 @@ pub(crate) enum Record {
     Published(Option<Defect>),
 }
 
-/// The mode of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+/// The mode of a policy (RFC 8461 §5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A sender delivers as the policy says, or not at all.
+    #[default]
     Enforce,
+    /// A sender reports, and delivers.
     Testing,
+    /// A sender behaves as if there were no policy.
     None,
 }
 

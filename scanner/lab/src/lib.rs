@@ -3,7 +3,8 @@
 //! A [`World`] is a seed, a small table of probabilities ([`WorldParams`]) and a list of names, invented or given.
 //! Nothing of a domain is kept: what its servers say, and what is wrong with it, is computed from its index, so
 //! that a world of ten million domains starts at once. What is wrong comes from the catalogue of [`Defect`]s; of
-//! each [`Axis`] a subject has at most one, and the axes are independent.
+//! each [`Axis`] a subject has at most one, and the axes are independent. A world of exact counts is made of
+//! [`Group`]s of domains in the place of probabilities.
 //!
 //! The servers stand on every address of 127.0.0.0/8, each host at addresses of its own, so that a scanner's pacing
 //! meets distinct addresses; `::1` refuses connections. A scanner has to be told to probe these ([`NETWORKS`]), to ask
@@ -19,6 +20,7 @@ mod clock;
 mod defect;
 mod dns;
 mod domain;
+mod group;
 mod https;
 mod lab;
 mod ledger;
@@ -35,6 +37,8 @@ mod zone;
 
 pub use authority::AuthorityError;
 pub use defect::{Axis, Defect};
+pub use domain::Mode;
+pub use group::{Group, Party};
 pub use lab::{Lab, LabConfig, LabError, NETWORKS};
 pub use ledger::LedgerError;
 pub use names::{NAMES_MAX, Names, NamesError};

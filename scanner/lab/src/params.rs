@@ -1,10 +1,11 @@
-//! What a world is like: a small TOML of probabilities.
+//! What a world is like: a small TOML of probabilities, or of groups with exact counts.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::defect::{Axis, Defect};
+use crate::group::{self, Group};
 
 /// The probabilities of a world. Every field has a default, and a field that is not known is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub struct WorldParams {
     /// apply. What one axis adds up to may not exceed 1. Empty where a TOML text has no `[defects]`.
     #[serde(default)]
     pub defects: BTreeMap<String, f64>,
+    /// Exact counts in the place of probabilities: every domain belongs to one group. What is left of the fields above
+    /// is `suffixes`, `dns`, operators and their concentration, and `mail.two_hosts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
 }
 
 /// Where mail goes, and who runs it.
@@ -96,6 +101,7 @@ impl Default for WorldParams {
             tlsrpt: TlsrptParams::default(),
             dns: DnsParams::default(),
             defects: demo_defects(),
+            groups: Vec::new(),
         }
     }
 }
@@ -152,6 +158,25 @@ pub enum ParamsError {
     /// A number is outside what the address plan can hold.
     #[error("{0} = {1} is outside {2}")]
     OutOfRange(&'static str, f64, &'static str),
+    /// A group cannot be.
+    #[error("group {0} of the world: {1}")]
+    Group(usize, String),
+    /// Probabilities stand beside groups.
+    #[error("a world of groups has exact counts, and no [defects]")]
+    GroupsAndDefects,
+    /// A scale is asked of a world of probabilities.
+    #[error(
+        "only a world of groups can be scaled: one of probabilities has as many domains as are asked for"
+    )]
+    NothingToScale,
+    /// As many names are needed as the groups have domains.
+    #[error("the groups of the world have {needed} domains, and {given} were given")]
+    GroupsAndNames {
+        /// Domains of the groups.
+        needed: u64,
+        /// Names.
+        given: u64,
+    },
 }
 
 /// Most operators of a kind: the address plan holds 8 addresses for each.
@@ -186,6 +211,7 @@ impl WorldParams {
             tlsrpt: TlsrptParams { record: 1.0 },
             dns: DnsParams { loss: 0.0, truncation: 0.0 },
             defects: BTreeMap::new(),
+            groups: Vec::new(),
         }
     }
 
@@ -211,6 +237,25 @@ impl WorldParams {
             _ => {}
         }
         Ok(params)
+    }
+
+    /// Domains of the groups; `None` for a world of probabilities, which can have any number.
+    pub fn domains(&self) -> Option<u64> {
+        (!self.groups.is_empty()).then(|| self.groups.iter().map(|group| group.domains).sum())
+    }
+
+    /// Makes a world of groups smaller: each group gets its share by largest remainder, and one whose share is under one
+    /// domain has one all the same. Says which were raised so.
+    pub fn scale(&mut self, scale: f64) -> Result<Vec<String>, ParamsError> {
+        if self.groups.is_empty() {
+            return Err(ParamsError::NothingToScale);
+        }
+        if !(scale > 0.0 && scale <= 1.0) {
+            return Err(ParamsError::OutOfRange("the scale", scale, "above 0 to 1"));
+        }
+        let (groups, raised) = group::scaled(&self.groups, scale);
+        self.groups = groups;
+        Ok(raised)
     }
 
     /// Checks every number.
@@ -257,6 +302,9 @@ impl WorldParams {
                 self.suffixes.len() as f64,
                 "names in lower case",
             ));
+        }
+        if !self.groups.is_empty() && !self.defects.is_empty() {
+            return Err(ParamsError::GroupsAndDefects);
         }
         self.rates().map(drop)
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::chance::{Chance, Draw, Stream, Zipf};
 use crate::defect::{Axis, Defect};
 use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Mode, Record, Tlsrpt};
+use crate::group::Groups;
 use crate::names::{NameTable, Names, NamesError};
 use crate::params::{ParamsError, WorldParams};
 use crate::plan::{AddressPlan, Slot};
@@ -31,6 +32,7 @@ pub struct World {
     names: NameTable,
     plan: AddressPlan,
     rates: BTreeMap<Axis, Vec<(Defect, f64)>>,
+    groups: Option<Groups>,
     mail_operators: Zipf,
     policy_operators: Zipf,
     /// Whether `::1` can be used to refuse connections.
@@ -44,10 +46,20 @@ impl World {
         let rates = params.rates()?;
         let chance = Chance::new(seed);
         let names = NameTable::new(names, &params.suffixes, chance)?;
-        let plan = AddressPlan::new(chance, names.len(), params.mail.operators, params.sts.operators);
+        let groups = Groups::new(&params, chance)?;
+        if let Some(needed) = params.domains().filter(|needed| *needed != names.len()) {
+            return Err(ParamsError::GroupsAndNames { needed, given: names.len() }.into());
+        }
+        let operators = params.mail.operators + groups.as_ref().map_or(0, Groups::operators);
+        let plan = AddressPlan::new(chance, names.len(), operators, params.sts.operators);
         let mail_operators = Zipf::new(params.mail.operators, params.mail.concentration);
         let policy_operators = Zipf::new(params.sts.operators, params.sts.concentration);
-        Ok(Self { chance, params, names, plan, rates, mail_operators, policy_operators, ipv6: true })
+        let world =
+            Self { chance, params, names, plan, rates, groups, mail_operators, policy_operators, ipv6: true };
+        if let Some(groups) = &world.groups {
+            groups.hold_against(&world)?;
+        }
+        Ok(world)
     }
 
     /// The same world on a machine without `::1`: hosts that would refuse a connection leave it unanswered.
@@ -84,8 +96,16 @@ impl World {
         &self.plan
     }
 
+    /// Mail operators, those that are a group's own included.
+    pub(crate) fn mail_operators(&self) -> u32 {
+        self.params.mail.operators + self.groups.as_ref().map_or(0, Groups::operators)
+    }
+
     /// Everything that is true of the domain with this index.
     pub(crate) fn domain(&self, index: u64) -> Domain {
+        if let Some(groups) = &self.groups {
+            return self.grouped(index, groups.member(index));
+        }
         let mut hosting = self.hosting(index);
         let mut mail = Mail::Hosts;
         if self.draw(Stream::Existence, index).hits(self.params.mail.missing) {
@@ -217,6 +237,9 @@ impl World {
 
     /// What is wrong with an operator's MX host.
     pub(crate) fn operator_defect(&self, operator: u32, number: u8) -> Option<Defect> {
+        if let Some(groups) = &self.groups {
+            return groups.operator_defect(operator, number, self.operator_hosts(operator));
+        }
         let key = u64::from(operator) * 4 + u64::from(number);
         let draw = self.draw(Stream::OperatorHostDefect, key);
         self.afflict_scaled(Axis::Host, draw, self.params.mail.operator_care)
@@ -270,7 +293,7 @@ impl World {
         index.is_multiple_of(self.plan.stride()).then_some(Hosting::Mixed(self.mail_operator(index)))
     }
 
-    fn mail_operator(&self, index: u64) -> u32 {
+    pub(crate) fn mail_operator(&self, index: u64) -> u32 {
         self.mail_operators.pick(self.draw(Stream::Operator, index))
     }
 
@@ -331,19 +354,25 @@ impl World {
             _ => Mode::Enforce,
         };
         domain.age = self.afflict(Axis::Age, Stream::Age, index).filter(|_| domain.mode != Mode::None);
-        let draw = self.draw(Stream::Age, index).next(1);
-        let ages: &[u64] = match domain.age {
+        domain.max_age = self.max_age(index, domain.mode, domain.age);
+        if self.draw(Stream::PolicyHosting, index).hits(self.params.sts.operated) {
+            domain.policy_operator = Some(self.policy_operator(index));
+        }
+    }
+
+    pub(crate) fn policy_operator(&self, index: u64) -> u32 {
+        self.policy_operators.pick(self.draw(Stream::PolicyOperator, index))
+    }
+
+    pub(crate) fn max_age(&self, index: u64, mode: Mode, age: Option<Defect>) -> u64 {
+        let ages: &[u64] = match age {
             // Who takes a policy back is advised to make its lifetime short (RFC 8461 §8.3).
-            None if domain.mode == Mode::None => &[86_400, 604_800, 2_592_000],
+            None if mode == Mode::None => &[86_400, 604_800, 2_592_000],
             Some(Defect::AgeUnderADay) => &[0, 300, 3_600, 86_399],
             Some(_) => &[86_400, 604_800, 1_209_599],
             None => &[1_209_600, 2_592_000, 10_368_000, 31_557_600],
         };
-        domain.max_age = *draw.pick(ages);
-        if self.draw(Stream::PolicyHosting, index).hits(self.params.sts.operated) {
-            let operator = self.policy_operators.pick(self.draw(Stream::PolicyOperator, index));
-            domain.policy_operator = Some(operator);
-        }
+        *self.draw(Stream::Age, index).next(1).pick(ages)
     }
 
     fn tlsrpt(&self, domain: &Domain) -> Tlsrpt {
@@ -363,6 +392,9 @@ impl World {
 
     /// What the draw for a domain's own host says, before anything that makes it impossible.
     fn own_defect(&self, index: u64, number: u8) -> Option<Defect> {
+        if let Some(groups) = &self.groups {
+            return groups.member(index).own_defect(number);
+        }
         self.afflict_scaled(Axis::Host, self.draw(Stream::HostDefect, index * 2 + u64::from(number)), 1.0)
     }
 
@@ -378,7 +410,7 @@ impl World {
         })
     }
 
-    fn substitute(&self, defect: Defect) -> Defect {
+    pub(crate) fn substitute(&self, defect: Defect) -> Defect {
         match defect {
             Defect::PolicyHostRefused if !self.ipv6 => Defect::PolicyHostTimeout,
             other => other,

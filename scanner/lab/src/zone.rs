@@ -312,9 +312,20 @@ fn policy_host(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer
             let operator = domain.policy_operator.unwrap_or_default();
             return Answer::alias(format!("{name}._gone.sts{operator}.example"), Answer::nxdomain());
         }
-        Some(Defect::PolicyHostRefused) => return refusing(kind),
+        // An operator's customers are aliases of a host of its own that is out of order.
+        Some(Defect::PolicyHostRefused) => {
+            return match domain.policy_operator {
+                Some(operator) => Answer::alias(format!("down.sts{operator}.example"), refusing(kind)),
+                None => refusing(kind),
+            };
+        }
         Some(Defect::PolicyHostTimeout) => {
-            return silent(world.draw(Stream::PolicyAddress, domain.index), kind);
+            return match domain.policy_operator {
+                Some(operator) => {
+                    Answer::alias(format!("mute.sts{operator}.example"), mute_operator(world, operator, kind))
+                }
+                None => silent(world.draw(Stream::PolicyAddress, domain.index), kind),
+            };
         }
         _ => {}
     }
@@ -450,6 +461,10 @@ fn silent(draw: Draw, kind: Kind) -> Answer {
     Answer::typed(kind, Kind::A, || vec![Data::A(*draw.pick(&SILENT))])
 }
 
+fn mute_operator(world: &World, operator: u32, kind: Kind) -> Answer {
+    silent(world.draw(Stream::PolicyOperator, u64::from(operator)).next(1), kind)
+}
+
 /// Names of operators: `post<n>`, `sts<n>` and `dns<n>` under `example`.
 fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
     let stem = name.strip_suffix(".example")?;
@@ -462,7 +477,7 @@ fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
     };
     let params = world.params();
     let zone = || format!("{apex}.example");
-    if let Some(operator) = numbered("post", params.mail.operators) {
+    if let Some(operator) = numbered("post", world.mail_operators()) {
         if let Some(number) = ALIAS_LABELS.iter().position(|known| *known == below)
             && number < usize::from(world.operator_hosts(operator))
         {
@@ -495,6 +510,8 @@ fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
         }
         return Some(match below {
             "policies" => policies_addresses(world, operator, kind).within(&zone()),
+            "down" => refusing(kind).within(&zone()),
+            "mute" => mute_operator(world, operator, kind).within(&zone()),
             "" | "_mta-sts" => Answer::nodata().within(&zone()),
             _ => Answer::nxdomain().within(&zone()),
         });

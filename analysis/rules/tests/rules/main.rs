@@ -9,6 +9,7 @@ mod dane;
 mod fetch;
 mod golden;
 mod grammar;
+mod hosting;
 mod hosts;
 mod matching;
 mod policy;

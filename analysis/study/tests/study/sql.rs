@@ -104,7 +104,7 @@ async fn a_report_is_the_same_twice_and_stands_on_empty_tables_too() {
         let first = report(&run, &id, &out).await.expect("report");
         let second = report(&run, &id, &folder.path().join("again")).await.expect("report");
         assert_eq!(first.markdown, second.markdown);
-        assert_eq!(first.files.len(), 9);
+        assert_eq!(first.files.len(), 10);
         for (a, b) in first.files.iter().zip(&second.files) {
             assert!(fs::read(a).expect("read") == fs::read(b).expect("read"), "{}", a.display());
         }

@@ -4,6 +4,7 @@
 
 mod configuration;
 mod documents;
+mod imc2025;
 mod judging;
 mod lab;
 mod mxray;
