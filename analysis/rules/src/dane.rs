@@ -7,12 +7,18 @@
 //! Whether the records may be believed at all is DNSSEC's to say, and not asked here.
 
 mod anchor;
+mod domain;
+mod host;
 mod record;
+mod table;
 
-use mxray_evidence::Micros;
-
+use mxray_evidence::{Lookup, Micros, TlsaRecord};
 use record::strongest;
+
+pub(crate) use domain::{judge, share};
+pub(crate) use host::{HostDane, Standing};
 pub use record::{Tlsa, Unusable};
+pub(crate) use table::RULES;
 
 /// Certificates of one chain that are looked at; what follows is ignored. Real chains have two to four.
 const CHAIN_CERTIFICATES_MAX: usize = 16;
@@ -98,6 +104,28 @@ pub fn match_tlsa(records: &[Tlsa<'_>], chain: &[&[u8]], names: &[&str], at: Mic
             near => DaneOutcome::Mismatch(near),
         },
     }
+}
+
+/// The TLSA records of a host against the chain that a session with it showed, leaf first, DER. `None` where there are
+/// no records, or they are not signed.
+pub fn match_host(lookup: &Lookup<TlsaRecord>, chain: &[&[u8]], at: Micros) -> Option<DaneOutcome> {
+    if lookup.records.is_empty() || lookup.authenticated != Some(true) {
+        return None;
+    }
+    let base = lookup.name.strip_prefix("_25._tcp.").unwrap_or(&lookup.name);
+    Some(match_tlsa(&records(lookup), chain, &[base], at))
+}
+
+/// The records of a lookup. What does not fit into a field of the record is a parameter that nobody has defined.
+fn records(lookup: &Lookup<TlsaRecord>) -> Vec<Tlsa<'_>> {
+    let field = |number: u16| u8::try_from(number).unwrap_or(u8::MAX);
+    let records = lookup.records.iter().map(|row| Tlsa {
+        usage: field(row.usage),
+        selector: field(row.selector),
+        matching: field(row.matching),
+        data: &row.data,
+    });
+    records.collect()
 }
 
 /// Usage DANE-TA (RFC 7218 §2.1).

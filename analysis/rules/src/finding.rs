@@ -20,7 +20,7 @@ pub struct Finding {
     /// The words for a person: the offending text, address, date.
     pub detail: Option<String>,
     /// What it does here: the rule's effect, but nothing is refused where no policy is in force with mode
-    /// `enforce`.
+    /// `enforce`; DANE needs none.
     pub effect: Effect,
 }
 
@@ -152,10 +152,12 @@ impl Notes {
         self.outcomes[id.index()] == Outcome::Violation
     }
 
-    /// Closes the notes: where no policy is `enforced`, nothing is refused.
+    /// Closes the notes: where no policy is `enforced`, nothing is refused, but for what DANE refuses.
     pub(crate) fn close(mut self, enforced: bool) -> (Vec<Finding>, Vec<Outcome>) {
         if !enforced {
-            for finding in self.findings.iter_mut().filter(|finding| finding.effect == Effect::Refuse) {
+            let refusing =
+                |finding: &&mut Finding| finding.effect == Effect::Refuse && !finding.rule.id.is_dane();
+            for finding in self.findings.iter_mut().filter(refusing) {
                 finding.effect = Effect::None;
             }
         }

@@ -12,6 +12,7 @@ use mxray_evidence::{MailHostRow, Micros};
 
 use crate::certificates::ChainAssessment;
 use crate::chain::{CertificateRules, Problem};
+use crate::dane::HostDane;
 use crate::finding::Notes;
 use crate::resolution::{Resolution, alias_target};
 use crate::route::not_a_host;
@@ -57,6 +58,8 @@ pub struct HostAssessment {
     pub not_after: Option<Micros>,
     /// The lowest code by which it refused us.
     pub refused_code: Option<u16>,
+    /// DANE, where the resolvers' AD bits are believed.
+    pub(crate) dane: Option<HostDane>,
     outcomes: [Outcome; RULES_COUNT],
     problems: Vec<Problem>,
     /// Why it could not be judged, where it could not.
@@ -133,8 +136,9 @@ impl SessionTally {
     }
 }
 
-/// Assesses a host from its addresses and its sessions, one or none for each address.
-pub fn assess_host(row: &MailHostRow, sessions: &[SessionAssessment]) -> HostAssessment {
+/// Assesses a host from its addresses and its sessions, one or none for each address. `believed` is whether the
+/// resolvers' AD bits are: without, nothing is said of DANE.
+pub fn assess_host(row: &MailHostRow, sessions: &[SessionAssessment], believed: bool) -> HostAssessment {
     let mut tally = SessionTally::default();
     for session in sessions {
         tally.add(session);
@@ -154,6 +158,7 @@ pub fn assess_host(row: &MailHostRow, sessions: &[SessionAssessment]) -> HostAss
         tls_versions: versions.collect::<BTreeSet<_>>().into_iter().collect(),
         not_after: sessions.iter().filter_map(|session| session.chain.as_ref()?.not_after).min(),
         refused_code: refusals.min(),
+        dane: believed.then(HostDane::unknown),
         outcomes: [Outcome::NotApplicable; RULES_COUNT],
         problems: Vec::new(),
         unknown: None,
@@ -170,6 +175,9 @@ pub fn assess_host(row: &MailHostRow, sessions: &[SessionAssessment]) -> HostAss
             host.judge_session(session);
         }
         host.judge_varying(sessions);
+    }
+    if believed && !host.resolution.is_none() {
+        host.dane = Some(HostDane::assess(row, sessions));
     }
     host
 }

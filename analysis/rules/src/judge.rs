@@ -14,8 +14,8 @@ use crate::record::RecordVerdict;
 use crate::report_sink::{self, SinkAssessment};
 use crate::route::{Exchange, Route};
 use crate::rule::{Effect, Outcome, RuleId};
-use crate::sender::{self, Candidate, Delivery, InForce, Meeting, Spoils};
-use crate::{aside, fetch, policy, record, tlsrpt};
+use crate::sender::{self, Candidate, InForce, Meeting, Secure};
+use crate::{aside, dane, fetch, policy, record, tlsrpt};
 
 /// Everything that is known of a domain.
 pub struct Dossier<'a> {
@@ -28,6 +28,8 @@ pub struct Dossier<'a> {
     pub hosts: &'a dyn Fn(&str) -> Option<&'a HostAssessment>,
     /// The assessment of a name that TLS reports go to; `None` for one that was not looked up.
     pub sinks: &'a dyn Fn(&str) -> Option<SinkAssessment>,
+    /// Whether the AD bits of the resolvers that were asked are believed. Where not, DANE is unknown.
+    pub dnssec: bool,
 }
 
 /// Judges a domain. Dates are judged at `at`; `None` is each observation's own time.
@@ -63,6 +65,9 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         }
         _ => InForce::No,
     };
+    if dossier.dnssec {
+        dane::judge(domain, &route, &candidates, in_force, &mut notes);
+    }
     let unknowns = notes.unknowns();
     let (findings, outcomes) = notes.close(in_force.is_enforced());
     let valid = match &text {
@@ -75,6 +80,9 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
     let (starttls, certificates) = over_hosts(&route, &candidates);
     let (opportunistic, opportunistic_attacker) = sender::opportunistic(&route, &candidates);
     let (sts, sts_attacker) = sender::sts(&route, &candidates, in_force);
+    let secure = Secure::of(dossier.dnssec, domain);
+    let (dane, dane_attacker) = sender::dane(name, secure, &route, &candidates, InForce::No);
+    let (both, both_attacker) = sender::dane(name, secure, &route, &candidates, in_force);
     let count = count_effects(&findings);
     let verdict = VerdictRow {
         domain: domain.domain.clone(),
@@ -91,15 +99,15 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         mx_matched: valid.filter(|_| route != Route::Unknown).map(matched),
         starttls: starttls.to_owned(),
         certificates: certificates.to_owned(),
+        tlsa: dane::share(dossier.dnssec, &route, &candidates).to_owned(),
         opportunistic: opportunistic.as_str().to_owned(),
         opportunistic_attacker: opportunistic_attacker.as_str().to_owned(),
         sts: sts.as_str().to_owned(),
         sts_attacker: sts_attacker.as_str().to_owned(),
-        // TLSA records are not measured yet.
-        dane: Delivery::Unknown.as_str().to_owned(),
-        dane_attacker: Spoils::Unknown.as_str().to_owned(),
-        both: Delivery::Unknown.as_str().to_owned(),
-        both_attacker: Spoils::Unknown.as_str().to_owned(),
+        dane: dane.as_str().to_owned(),
+        dane_attacker: dane_attacker.as_str().to_owned(),
+        both: both.as_str().to_owned(),
+        both_attacker: both_attacker.as_str().to_owned(),
         refusing: count(Effect::Refuse),
         downgrading: count(Effect::Downgrade),
         lints: count(Effect::None),

@@ -32,7 +32,7 @@ mod tlsrpt;
 
 pub use certificates::{ChainAssessment, ChainProblem, TrustError, TrustStore, assess_chain};
 pub use chain::CERTIFICATE_EXPIRING_DAYS;
-pub use dane::{DaneOutcome, NearMiss, Tlsa, Unusable, match_tlsa};
+pub use dane::{DaneOutcome, NearMiss, Tlsa, Unusable, match_host, match_tlsa};
 pub use finding::{Finding, Judgement};
 pub use host::{HostAssessment, SessionTally, assess_host};
 pub use judge::{Dossier, judge};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use crate::{fetch, host, mx_match, policy, record, tlsrpt};
+use crate::{dane, fetch, host, mx_match, policy, record, tlsrpt};
 
 /// A rule: a row of the codebook.
 #[derive(Debug, Clone)]
@@ -158,6 +158,18 @@ pub enum RuleId {
     MxCertUntrusted,
     MxCertExpiring,
     MxCertVaries,
+    DnssecBogus,
+    TlsaLookupFails,
+    TlsaInsecure,
+    TlsaUnusable,
+    TlsaMismatch,
+    TlsaAnchorAbsent,
+    TlsaAnchorName,
+    TlsaAnchorPath,
+    TlsaWithoutStarttls,
+    TlsaBehindInsecureMx,
+    TlsaPartial,
+    DaneStsConflict,
     TlsrptMultiple,
     TlsrptVersion,
     TlsrptRuaMissing,
@@ -176,16 +188,22 @@ impl RuleId {
         self as usize
     }
 
+    /// Whether it is a rule of DANE: what it says holds whatever the MTA-STS policy is.
+    pub(crate) const fn is_dane(self) -> bool {
+        self.index() >= Self::DnssecBogus.index() && self.index() <= Self::DaneStsConflict.index()
+    }
+
     /// The rule itself.
     pub fn rule(self) -> &'static Rule {
         &rules()[self.index()]
     }
 }
 
-/// Every rule, axis by axis: record, fetch, policy, match, MX hosts, TLS-RPT.
+/// Every rule, axis by axis: record, fetch, policy, match, MX hosts, DANE, TLS-RPT.
 pub fn rules() -> &'static [Rule] {
     static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-        [record::RULES, fetch::RULES, policy::RULES, mx_match::RULES, host::RULES, tlsrpt::RULES].concat()
+        [record::RULES, fetch::RULES, policy::RULES, mx_match::RULES, host::RULES, dane::RULES, tlsrpt::RULES]
+            .concat()
     });
     &RULES
 }

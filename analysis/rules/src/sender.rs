@@ -1,7 +1,9 @@
 //! The sender's view: what becomes of a message, and what an attacker on the path then gets.
 
+use mxray_evidence::DomainRow;
 use mxray_protocol::sts_policy::Mode;
 
+use crate::dane::Standing;
 use crate::host::HostAssessment;
 use crate::mx_match::is_matched;
 use crate::policy::ValidPolicy;
@@ -173,4 +175,138 @@ fn enforced(candidates: &[Candidate<'_>], policy: &ValidPolicy) -> Delivery {
         }
     }
     if unknown { Delivery::Unknown } else { Delivery::Deferred }
+}
+
+/// What DNSSEC says of a domain's MX set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secure {
+    /// It was validated.
+    Yes,
+    /// It is not signed.
+    No,
+    /// It is there and does not validate.
+    Bogus,
+    /// Nobody who is believed has said.
+    Unknown,
+}
+
+impl Secure {
+    /// By the AD bit of the MX lookup, if it is `believed`.
+    pub(crate) fn of(believed: bool, domain: &DomainRow) -> Self {
+        match domain.mx.authenticated {
+            _ if !believed => Self::Unknown,
+            _ if domain.mx.is_bogus() => Self::Bogus,
+            _ if !domain.mx.is_measured() => Self::Unknown,
+            Some(true) => Self::Yes,
+            _ => Self::No,
+        }
+    }
+}
+
+/// What a sender makes of one MX host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    /// It delivers there, as said.
+    Deliver(Delivery),
+    /// It does not deliver there, and tries the next.
+    Refuse,
+    /// Not measured.
+    Unknown,
+}
+
+/// A sender with DANE (RFC 7672), and with MTA-STS besides where there is a policy: DANE first, at each host that has
+/// TLSA records; what MTA-STS says must not override it (RFC 8461 §2).
+///
+/// TLSA records behind an MX set that is not signed are asked for as well, which RFC 7672 §2.2.1 leaves to the sender
+/// and Postfix does; whoever forges the MX set gets the message all the same.
+pub(crate) fn dane(
+    domain: &str,
+    secure: Secure,
+    route: &Route,
+    candidates: &[Candidate<'_>],
+    policy: InForce<'_>,
+) -> (Delivery, Spoils) {
+    let delivery = match (secure, route) {
+        (Secure::Bogus, _) => Delivery::Deferred,
+        (Secure::Unknown, _) | (_, Route::Unknown) => Delivery::Unknown,
+        (_, Route::Null | Route::None) => Delivery::NoMail,
+        (_, Route::Implicit) if candidates.is_empty() => Delivery::Unknown,
+        (_, Route::Implicit | Route::Hosts(_)) => {
+            let leaves = candidates
+                .iter()
+                .filter(|candidate| candidate.meeting() != Meeting::Skipped)
+                .map(|candidate| (candidate.exchange.preference, leave(domain, candidate, policy)));
+            by_preference(&leaves.collect::<Vec<_>>())
+        }
+    };
+    let guarded = |candidate: &Candidate<'_>| {
+        let standing = candidate.dane().map(|dane| dane.standing);
+        candidate.meeting() == Meeting::Skipped
+            || matches!(standing, Some(Standing::Usable | Standing::Fails))
+    };
+    let spoils = match delivery {
+        Delivery::Unknown => Spoils::Unknown,
+        Delivery::NoMail | Delivery::Deferred => Spoils::Nothing,
+        // Whatever he offers, it is not what the policy demands.
+        _ if policy.is_enforced() => Spoils::Nothing,
+        _ if secure == Secure::Yes && candidates.iter().all(guarded) => Spoils::Nothing,
+        _ if matches!(policy, InForce::Unknown) => Spoils::Unknown,
+        _ => Spoils::TheMessage,
+    };
+    (delivery, spoils)
+}
+
+/// What a sender with DANE, and with `policy` where DANE has nothing to say, makes of one host.
+fn leave(domain: &str, candidate: &Candidate<'_>, policy: InForce<'_>) -> Leave {
+    let Some(dane) = candidate.dane() else { return Leave::Unknown };
+    match dane.standing {
+        Standing::Unknown => return Leave::Unknown,
+        Standing::Fails => return Leave::Refuse,
+        Standing::Usable | Standing::Unusable | Standing::None => {}
+    }
+    let Meeting::Met(host) = candidate.meeting() else { return Leave::Unknown };
+    let tally = &host.tally;
+    match (dane.standing, policy) {
+        (Standing::Usable, _) if dane.authenticated > 0 || dane.is_for(domain) => {
+            Leave::Deliver(Delivery::Authenticated)
+        }
+        (Standing::Usable, _) if dane.failed > 0 && dane.failed == tally.judged() => Leave::Refuse,
+        (Standing::Unusable, _) if tally.encrypted > 0 => Leave::Deliver(Delivery::Encrypted),
+        (Standing::Unusable, _) if tally.has_cleartext() => Leave::Refuse,
+        (Standing::Usable | Standing::Unusable, _) | (_, InForce::Unknown) => Leave::Unknown,
+        (_, InForce::Yes(policy)) if policy.mode == Mode::Enforce => {
+            match enforced(std::slice::from_ref(candidate), policy) {
+                Delivery::Deferred => Leave::Refuse,
+                Delivery::Unknown => Leave::Unknown,
+                delivery => Leave::Deliver(delivery),
+            }
+        }
+        _ => match first_group(std::slice::from_ref(candidate)) {
+            Delivery::Deferred => Leave::Refuse,
+            Delivery::Unknown => Leave::Unknown,
+            delivery => Leave::Deliver(delivery),
+        },
+    }
+}
+
+/// The worst that can happen in the most preferred group of hosts to any of which the sender delivers.
+fn by_preference(leaves: &[(u16, Leave)]) -> Delivery {
+    let badness = |delivery: &Delivery| match delivery {
+        Delivery::Cleartext => 2,
+        Delivery::Encrypted => 1,
+        _ => 0,
+    };
+    for group in leaves.chunk_by(|(a, _), (b, _)| a == b) {
+        if group.iter().any(|(_, leave)| *leave == Leave::Unknown) {
+            return Delivery::Unknown;
+        }
+        let delivered = group.iter().filter_map(|(_, leave)| match leave {
+            Leave::Deliver(delivery) => Some(*delivery),
+            _ => None,
+        });
+        if let Some(worst) = delivered.max_by_key(badness) {
+            return worst;
+        }
+    }
+    Delivery::Deferred
 }

@@ -4,6 +4,7 @@ use mxray_evidence::{Cause, Ending, Micros, OwnCause, Reply, SmtpSessionRow, Sta
 use mxray_protocol::smtp::ehlo_keywords;
 
 use crate::certificates::ChainAssessment;
+use crate::dane::DaneOutcome;
 use crate::quote::quote;
 
 /// What one session showed of STARTTLS and of certificates: owned, and small enough to hold one for each session
@@ -22,6 +23,8 @@ pub struct SessionAssessment {
     pub leaf: Option<[u8; 32]>,
     /// The judgement of the chain shown; `None` where none was, or where it could not be had.
     pub chain: Option<ChainAssessment>,
+    /// What the host's TLSA records make of the chain shown; `None` where there are none that count, or no chain.
+    pub dane: Option<DaneOutcome>,
     /// The time at which dates are judged.
     pub at: Micros,
 }
@@ -103,6 +106,7 @@ pub fn assess_session(
         leaf: tls
             .and_then(|tls| tls.chain.first())
             .and_then(|leaf| <[u8; 32]>::try_from(leaf.as_slice()).ok()),
+        dane: None,
         chain: chain.filter(|_| tls.is_some_and(|tls| !tls.chain.is_empty())),
         at: at.unwrap_or(row.started),
     }

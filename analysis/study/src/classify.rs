@@ -82,7 +82,7 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
     let label = PartLabel { run_id: manifest.run_id.clone(), chunk: None };
     let mut writers = Writers::create(run, &id, &label)?;
     let mut chains = Chains::read(run, &opinion)?;
-    let mut hosts = Hosts::assess(run, &mut chains)?;
+    let mut hosts = Hosts::assess(run, &mut chains, manifest.dnssec)?;
     let sinks = Sinks::assess(run)?;
     let mut tallies = Tallies::default();
     for entry in &committed {
@@ -131,6 +131,7 @@ fn judge_chunk(
             policy: policies.get(&domain.domain).map(|(policy, chain)| (policy, chain.as_ref())),
             hosts: &|host| hosts.get(host),
             sinks: &|name| sinks.get(name),
+            dnssec: hosts.believed,
         };
         let judgement = judge(&dossier, chains.at());
         tallies.add(&judgement);

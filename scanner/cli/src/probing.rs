@@ -40,6 +40,10 @@ pub(crate) struct ProbeFlags {
     /// A resolver to ask; repeatable. Default: the system's.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = resolver, help_heading = "Network")]
     pub(crate) resolver: Vec<SocketAddr>,
+    /// Believe the AD bit of resolvers that are not on this machine: the way to them cannot be tampered with. Without
+    /// validating resolvers that may be believed DANE is `unknown`.
+    #[arg(long, help_heading = "Network")]
+    pub(crate) trust_ad: bool,
     /// Port for policies.
     #[arg(long, value_name = "PORT", default_value_t = 443, help_heading = "Network")]
     pub(crate) https_port: u16,
@@ -110,6 +114,7 @@ impl ProbeFlags {
         let trust_roots = self.trust_roots.iter().map(trust_roots).collect::<Result<Vec<_>, _>>()?;
         Ok(ScanConfig {
             resolvers: self.resolver.clone(),
+            trust_ad: self.trust_ad,
             concurrency: self.concurrency.get(),
             rate: self.rate,
             pacing: self.pacing(),

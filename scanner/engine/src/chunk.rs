@@ -276,7 +276,12 @@ mod tests {
 
     fn host() -> Found {
         let lookup = || withheld_lookup("mx.example", OwnCause::NotAsked);
-        Found::MailHost(Box::new(MailHostRow { host: "mx.example".into(), a: lookup(), aaaa: lookup() }))
+        Found::MailHost(Box::new(MailHostRow {
+            host: "mx.example".into(),
+            a: lookup(),
+            aaaa: lookup(),
+            tlsa: withheld_lookup("_25._tcp.mx.example", OwnCause::NotAsked),
+        }))
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct ScanConfig {
     pub column: Option<String>,
     /// Whom to ask for names; empty is the system's resolvers.
     pub resolvers: Vec<SocketAddr>,
+    /// The way to the resolvers cannot be tampered with, so that their AD bit may be believed (RFC 4035 §4.9.3). That of
+    /// resolvers on this machine always is.
+    pub trust_ad: bool,
     /// What to measure.
     pub stages: Stages,
     /// What to ask beyond that.
@@ -127,6 +130,7 @@ impl ScanConfig {
             out: out.into(),
             column: None,
             resolvers: Vec::new(),
+            trust_ad: false,
             stages: Stages::default(),
             extras: Extras::default(),
             concurrency: 1_000,

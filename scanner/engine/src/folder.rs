@@ -68,22 +68,22 @@ pub(crate) fn look(config: &ScanConfig) -> Result<Option<Manifest>, ScanError> {
     Ok((manifest.how_ended == HowEnded::Completed).then_some(manifest))
 }
 
-/// Takes the folder, and begins or resumes the run.
-pub(crate) fn open(config: &ScanConfig) -> Result<Opened, ScanError> {
+/// Takes the folder, and begins or resumes the run. `dnssec` is whether the resolvers' AD bit is believed.
+pub(crate) fn open(config: &ScanConfig, dnssec: bool) -> Result<Opened, ScanError> {
     let dir = RunDir::new(&config.out);
     if config.resume {
         let lock = lock(dir.root())?;
-        return resume(config, dir, lock);
+        return resume(config, dnssec, dir, lock);
     }
     fs::create_dir_all(dir.root()).map_err(|e| ScanError::folder("making", dir.root(), e))?;
     sync_parent(dir.root());
     let lock = lock(dir.root())?;
     // Another may have begun here between the first look and the lock.
     refuse_if_occupied(&dir)?;
-    begin(config, dir, lock)
+    begin(config, dnssec, dir, lock)
 }
 
-fn begin(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
+fn begin(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         mxray_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -95,6 +95,7 @@ fn begin(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanErr
         identity: Identity { ehlo_name: config.ehlo_name.clone(), contact: config.contact.clone() },
         vantage: config.vantage.clone(),
         resolvers: config.resolvers.iter().map(ToString::to_string).collect(),
+        dnssec,
         seed: config.seed,
         inputs: config.inputs.iter().map(ToString::to_string).collect(),
         config: serde_json::to_value(config)
@@ -115,9 +116,14 @@ fn begin(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanErr
     })
 }
 
-fn resume(config: &ScanConfig, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
+fn resume(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
     // Once more, now that nobody else can change it.
     let mut manifest = read_manifest(&dir)?;
+    // The other way round the run stays what it was: one whose AD bits say nothing.
+    if manifest.dnssec && !dnssec {
+        let (name, began, now) = ("dnssec".to_owned(), "true".to_owned(), "false".to_owned());
+        return Err(ScanError::ResumeMismatch { name, began, now });
+    }
     let journal = prepare(&dir)?;
     clear_leftovers(&dir, journal.entries().len())?;
     check_parts(&dir, &journal)?;

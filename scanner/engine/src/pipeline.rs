@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mxray_evidence::{
-    DomainRow, Ending, Lookup, LookupStatus, MailHostRow, OwnCause, ReportSinkRow, SmtpSessionRow, Stage,
-    TxtRecord,
+    AddressRecord, DomainRow, Ending, Lookup, LookupStatus, MailHostRow, OwnCause, ReportSinkRow,
+    SmtpSessionRow, Stage, TlsaRecord, TxtRecord,
 };
 use mxray_protocol::name::is_host_name;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -200,12 +200,14 @@ impl Pipeline {
     async fn measure_host(self: Arc<Self>, host: String, work: Work) {
         let row = if self.net.opt_out.names(&host) {
             let unasked = || withheld_lookup(&host, OwnCause::OptOut);
-            MailHostRow { a: unasked(), aaaa: unasked(), host }
+            let tlsa = withheld_lookup(&tlsa_name(&host), OwnCause::OptOut);
+            MailHostRow { a: unasked(), aaaa: unasked(), tlsa, host }
         } else {
             let _place = self.host_places.acquire().await.expect("the semaphore is never closed");
             let resolver = &self.net.resolver;
             let (a, aaaa) = tokio::join!(self.counted(resolver.a(&host)), self.counted(resolver.aaaa(&host)));
-            MailHostRow { host, a, aaaa }
+            let tlsa = self.tlsa(&host, &a, &aaaa).await;
+            MailHostRow { host, a, aaaa, tlsa }
         };
         if self.stages.smtp {
             let mut cnames = row.a.cnames.iter().chain(&row.aaaa.cnames);
@@ -221,6 +223,28 @@ impl Pipeline {
         }
         self.progress.mail_hosts.end(row.a.is_measured() || row.aaaa.is_measured());
         work.done(Found::MailHost(Box::new(row)));
+    }
+
+    /// The TLSA records of a host that has an address. Where it is a secure alias they are looked for at the end of
+    /// the alias first, and where none are there, at the host itself (RFC 7672 §2.2.2).
+    async fn tlsa(
+        &self,
+        host: &str,
+        a: &Lookup<AddressRecord>,
+        aaaa: &Lookup<AddressRecord>,
+    ) -> Lookup<TlsaRecord> {
+        if a.records.is_empty() && aaaa.records.is_empty() {
+            return withheld_lookup(&tlsa_name(host), OwnCause::NotAsked);
+        }
+        let resolver = &self.net.resolver;
+        let mut secure = [a, aaaa].into_iter().filter(|lookup| lookup.authenticated == Some(true));
+        if let Some(alias) = secure.find_map(|lookup| lookup.cnames.last()) {
+            let lookup = self.counted(resolver.tlsa(&tlsa_name(&alias.target))).await;
+            if !lookup.is_measured() || !lookup.records.is_empty() {
+                return lookup;
+            }
+        }
+        self.counted(resolver.tlsa(&tlsa_name(host))).await
     }
 
     async fn begin_session(
@@ -269,6 +293,11 @@ impl Pipeline {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the TLSA records of a mail host stand (RFC 7672 §2.2.3).
+fn tlsa_name(host: &str) -> String {
+    format!("_25._tcp.{host}")
 }
 
 async fn room_in(queue: &Arc<Semaphore>) -> OwnedSemaphorePermit {
@@ -323,7 +352,7 @@ fn withheld_session(host: String, address: IpAddr, port: u16, cause: OwnCause) -
 
 #[cfg(test)]
 mod tests {
-    use mxray_evidence::{AddressRecord, ByteBuf, Lookup, MxRecord, TxtRecord};
+    use mxray_evidence::{ByteBuf, MxRecord, TxtRecord};
 
     use super::*;
 
@@ -389,7 +418,7 @@ mod tests {
         };
         let (a, aaaa) =
             (addresses_of(&["192.0.2.2", "192.0.2.1", "192.0.2.2"]), addresses_of(&["2001:db8::1"]));
-        let row = MailHostRow { host: "mx.example".into(), a, aaaa };
+        let row = MailHostRow { host: "mx.example".into(), a, aaaa, tlsa: lookup(0, Vec::new()) };
         let texts: Vec<String> = addresses(&row).iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["192.0.2.2", "192.0.2.1", "2001:db8::1"]);
     }

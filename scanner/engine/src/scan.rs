@@ -75,13 +75,13 @@ pub async fn scan(
     if config.resolvers.is_empty() {
         config.resolvers = system_resolvers()?;
     }
-    tokio::select! {
+    let dnssec = tokio::select! {
         biased;
         () = stop.draining() => return Err(ScanError::StoppedEarly),
         asked = ask_resolvers(&config, &events) => asked?,
-    }
+    };
     let net = open_net(&config, opt_out.clone())?;
-    let Opened { mut run, mark, domains, hosts, sinks, orphans } = open_folder(&config).await?;
+    let Opened { mut run, mark, domains, hosts, sinks, orphans } = open_folder(&config, dnssec).await?;
     let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
@@ -205,9 +205,9 @@ async fn open_source(config: &ScanConfig, progress: &Arc<Progress>) -> Result<So
     Ok(off_the_runtime(move || Source::open(&inputs, column.as_deref(), progress)).await??)
 }
 
-async fn open_folder(config: &ScanConfig) -> Result<Opened, ScanError> {
+async fn open_folder(config: &ScanConfig, dnssec: bool) -> Result<Opened, ScanError> {
     let config = config.clone();
-    off_the_runtime(move || folder::open(&config)).await?
+    off_the_runtime(move || folder::open(&config, dnssec)).await?
 }
 
 /// Runs what reads or writes files in a thread of its own, which nobody waits for if the scan is stopped: standard
@@ -244,20 +244,29 @@ fn dns_settings(config: &ScanConfig, resolvers: Vec<SocketAddr>) -> DnsSettings 
 }
 
 /// Asks each resolver for the root's name servers. Any answer will do; when none answers, a scan would fill a run
-/// with nothing.
-async fn ask_resolvers(config: &ScanConfig, events: &EventSink) -> Result<(), ScanError> {
+/// with nothing. The root is signed, so a resolver that validates sets the AD bit: whether it may be believed of all of
+/// them is what comes back.
+async fn ask_resolvers(config: &ScanConfig, events: &EventSink) -> Result<bool, ScanError> {
     let mut asking = JoinSet::new();
     for &address in &config.resolvers {
         let resolver = Resolver::new(dns_settings(config, vec![address])).map_err(ScanError::Sockets)?;
         asking.spawn(async move { (address, resolver.ns(".").await) });
     }
     let mut silent = Vec::new();
+    let mut unbelieved = Vec::new();
     while let Some(asked) = asking.join_next().await {
         let (address, lookup) =
             asked.map_err(|error| ScanError::Internal(format!("a task was lost: {error}")))?;
         if lookup.rcode.is_none() {
             let why = lookup.ending.cause().map_or("not asked", Cause::as_str);
             silent.push(format!("{address}: {why} after {} queries", lookup.queries));
+        }
+        if lookup.authenticated != Some(true) {
+            unbelieved.push(format!("{address} does not validate"));
+        } else if !config.trust_ad && !address.ip().to_canonical().is_loopback() {
+            unbelieved.push(format!(
+                "{address} validates, but is not on this machine, and --trust-ad is not given"
+            ));
         }
     }
     silent.sort();
@@ -267,7 +276,11 @@ async fn ask_resolvers(config: &ScanConfig, events: &EventSink) -> Result<(), Sc
     for silent in silent {
         events.warn(format!("a resolver does not answer and slows the scan down: {silent}"));
     }
-    Ok(())
+    unbelieved.sort();
+    for reason in &unbelieved {
+        events.warn(format!("DANE will not be judged: the resolver {reason}"));
+    }
+    Ok(unbelieved.is_empty())
 }
 
 /// Cancels the work of a scan that is dropped.

@@ -78,6 +78,8 @@ pub struct VerdictRow {
     pub starttls: String,
     /// Valid certificates over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
     pub certificates: String,
+    /// Usable TLSA records that DNSSEC vouches for, over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
+    pub tlsa: String,
     /// What an opportunistic sender (RFC 3207) does.
     pub opportunistic: String,
     /// What an active attacker then gets.
@@ -149,6 +151,11 @@ impl Table for VerdictRow {
             text(
                 "certificates",
                 "Valid certificates over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.",
+            ),
+            text(
+                "tlsa",
+                "Usable TLSA records that DNSSEC vouches for, over the MX hosts: `all`, `some`, `no`, `unknown`, \
+                 `not-applicable` (RFC 7672 §2.2).",
             ),
             text("opportunistic", delivery),
             text("opportunistic_attacker", attacker),

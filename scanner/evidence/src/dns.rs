@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::column::{Column, Kind, boolean, name, text, time, u16, u32, u64};
+use crate::column::{Column, Kind, boolean, bytes, name, text, time, u16, u32, u64};
 use crate::{Ending, Micros, Table};
 
 /// One question to DNS, everything that came back, and how it ended.
@@ -23,6 +23,9 @@ pub struct Lookup<R> {
     pub tcp: bool,
     /// The response code (with its EDNS bits); `None` when nothing answered.
     pub rcode: Option<u16>,
+    /// After a SERVFAIL: the response code to the same question with validation off (the CD bit, RFC 4035 §3.2.2). 0 or 3
+    /// says that the answer was there and did not validate.
+    pub unchecked_rcode: Option<u16>,
     /// The AD bit: the resolver claims to have validated the whole answer.
     pub authenticated: Option<bool>,
     /// The CNAME chain in the answer, in order.
@@ -65,6 +68,11 @@ impl<R> Lookup<R> {
         !matches!(self.status(), LookupStatus::Failed(_) | LookupStatus::Unanswered)
     }
 
+    /// Whether the resolver has an answer that it does not give because it does not validate.
+    pub fn is_bogus(&self) -> bool {
+        self.rcode == Some(2) && matches!(self.unchecked_rcode, Some(0 | 3))
+    }
+
     pub(crate) fn column(name: &'static str, doc: &'static str, records: Vec<Column>) -> Column {
         Column::group(name, doc, Self::columns(records))
     }
@@ -80,6 +88,12 @@ impl<R> Lookup<R> {
             boolean("tcp", "The answer came over TCP, after a truncated one over UDP."),
             u16("rcode", "Response code (0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED); null: no answer.")
                 .optional(),
+            u16(
+                "unchecked_rcode",
+                "After a SERVFAIL: the code to the same question with validation off (CD); 0 or 3: the answer did not \
+                 validate.",
+            )
+            .optional(),
             boolean("authenticated", "The AD bit, for the whole answer; null: no answer.").optional(),
             Column::groups(
                 "cnames",
@@ -154,6 +168,34 @@ pub struct AddressRecord {
     pub address: String,
     /// Seconds.
     pub ttl: u32,
+}
+
+/// A TLSA record (RFC 6698 §2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsaRecord {
+    /// Certificate usage.
+    pub usage: u16,
+    /// Selector.
+    pub selector: u16,
+    /// Matching type.
+    pub matching: u16,
+    /// The association data, as received.
+    pub data: ByteBuf,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+pub(crate) fn tlsa_columns() -> Vec<Column> {
+    vec![
+        u16(
+            "usage",
+            "Certificate usage: 2 DANE-TA, 3 DANE-EE; others are unusable for SMTP (RFC 7672 §3.1).",
+        ),
+        u16("selector", "0 the whole certificate, 1 its public key."),
+        u16("matching", "0 the thing itself, 1 its SHA-256, 2 its SHA-512."),
+        bytes("data", "The association data, as received."),
+        u32("ttl", "Time to live as received, seconds."),
+    ]
 }
 
 pub(crate) fn address_columns() -> Vec<Column> {

@@ -28,7 +28,8 @@ mod table;
 pub use certificate::{CertificateRow, Digest, TlsObservation};
 pub use column::{Column, Kind};
 pub use dns::{
-    AddressRecord, Cname, DomainRow, InputColumn, Lookup, LookupStatus, MxRecord, NsRecord, TxtRecord,
+    AddressRecord, Cname, DomainRow, InputColumn, Lookup, LookupStatus, MxRecord, NsRecord, TlsaRecord,
+    TxtRecord,
 };
 pub use ending::{Cause, Ending, OwnCause, Stage};
 pub use mail::{MailHostRow, Reply, SmtpSessionRow};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::column::{Column, Kind, bytes, name, text, time, u16, u64};
-use crate::dns::address_columns;
-use crate::{AddressRecord, Ending, Lookup, Micros, Stage, Table, TlsObservation};
+use crate::dns::{address_columns, tlsa_columns};
+use crate::{AddressRecord, Ending, Lookup, Micros, Stage, Table, TlsObservation, TlsaRecord};
 
 /// A row of `mail_hosts`: a distinct MX host and its addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct MailHostRow {
     pub a: Lookup<AddressRecord>,
     /// `AAAA` at the host, with the CNAME chain.
     pub aaaa: Lookup<AddressRecord>,
+    /// `TLSA` at `_25._tcp.<host>`, or below the name that the host is a secure alias of (RFC 7672 §2.2.2).
+    pub tlsa: Lookup<TlsaRecord>,
 }
 
 impl Table for MailHostRow {
@@ -27,6 +29,12 @@ impl Table for MailHostRow {
             name("host", "The MX host."),
             Lookup::<AddressRecord>::column("a", "`A` at the host.", address_columns()),
             Lookup::<AddressRecord>::column("aaaa", "`AAAA` at the host.", address_columns()),
+            Lookup::<TlsaRecord>::column(
+                "tlsa",
+                "`TLSA` at `_25._tcp.<host>`, or below the end of a secure alias (RFC 7672 §2.2.2); withheld where the host \
+                 has no address.",
+                tlsa_columns(),
+            ),
         ]
     }
 }

@@ -32,6 +32,10 @@ pub struct Manifest {
     pub vantage: Option<String>,
     /// The resolvers asked, `address:port`.
     pub resolvers: Vec<String>,
+    /// Whether their AD bit is believed: each of them showed that it validates, by the root's own records, and the
+    /// way to them is this machine's or was said to be safe. Where not, nothing of DANE can be judged.
+    #[serde(default)]
+    pub dnssec: bool,
     /// The seed of every random choice that can be seen in the evidence.
     pub seed: u64,
     /// The inputs, as named on the command line.

@@ -19,6 +19,7 @@ fn lookup<R>(name: &str, records: Vec<R>, ending: Ending) -> Lookup<R> {
         queries: 2,
         tcp: true,
         rcode: Some(0),
+        unchecked_rcode: None,
         authenticated: Some(false),
         cnames: vec![Cname { owner: name.into(), target: "target.example".into(), ttl: 60 }],
         records,
@@ -116,6 +117,11 @@ fn every_other_table_round_trips() {
         host: "mx.example".into(),
         a: lookup("mx.example", addresses(), Ending::Completed),
         aaaa: lookup("mx.example", vec![], Ending::Completed),
+        tlsa: lookup(
+            "_25._tcp.mx.example",
+            vec![TlsaRecord { usage: 3, selector: 1, matching: 1, data: ByteBuf::from([7; 32]), ttl: 60 }],
+            Ending::Completed,
+        ),
     }]);
     let session = SmtpSessionRow {
         host: "mx.example".into(),
@@ -213,6 +219,7 @@ fn derived_tables_round_trip() {
         mx_matched: None,
         starttls: unknown(),
         certificates: unknown(),
+        tlsa: "no".into(),
         opportunistic: unknown(),
         opportunistic_attacker: unknown(),
         sts: unknown(),

@@ -174,6 +174,8 @@ pub(crate) fn respond(
     }
     let Ok(mut builder) = builder.start_answer(&query, rcode) else { return (None, Some(row)) };
     builder.header_mut().set_ra(true);
+    // It answers as a resolver that validates does: the root is signed, and nothing in the world is.
+    builder.header_mut().set_ad(row.name.is_empty() && rcode == Rcode::NOERROR);
     let whole = match &answer {
         _ if truncate => Err(()),
         Ok(answer) => fill(&mut builder, question.qname(), answer),

@@ -108,6 +108,9 @@ pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
         }
         return below(world, &domain, rest, *place, kind).within(rest);
     }
+    if name.is_empty() {
+        return Answer::typed(kind, Kind::Ns, || vec![Data::Ns("a.root-servers.net".to_owned())]);
+    }
     if name == "localhost" {
         return Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]);
     }

@@ -26,7 +26,7 @@ pub struct Tlsa<'a> {
 }
 
 /// Why a record is of no use to a mail client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unusable {
     /// Usages 0 and 1: web PKI, of which SMTP has none (RFC 7672 §3.1.3).
     PkixUsage,

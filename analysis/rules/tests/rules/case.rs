@@ -7,8 +7,8 @@ use mxray_evidence::{
     MxRecord, OwnCause, PolicyRow, Reply, ReportSinkRow, SmtpSessionRow, Stage, TlsObservation, TxtRecord,
 };
 use mxray_rules::{
-    ChainAssessment, ChainProblem, Dossier, Finding, HostAssessment, Judgement, Outcome, assess_host,
-    assess_session, assess_sink, judge, rules,
+    ChainAssessment, ChainProblem, DaneOutcome, Dossier, Finding, HostAssessment, Judgement, Outcome,
+    SessionAssessment, assess_host, assess_session, assess_sink, judge, rules,
 };
 
 pub(crate) const DOMAIN: &str = "d.example";
@@ -26,6 +26,7 @@ pub(crate) fn lookup<R>(name: &str, rcode: u16, records: Vec<R>) -> Lookup<R> {
         queries: 1,
         tcp: false,
         rcode: Some(rcode),
+        unchecked_rcode: None,
         authenticated: Some(false),
         cnames: Vec::new(),
         records,
@@ -133,6 +134,8 @@ pub(crate) fn cut(host: &str, address: &str, replies: usize, ending: Ending) -> 
 pub(crate) struct Host {
     pub(crate) row: MailHostRow,
     pub(crate) sessions: Vec<(SmtpSessionRow, Option<ChainAssessment>)>,
+    /// What its TLSA records make of each session, where the resolvers' AD bits are believed.
+    pub(crate) dane: Option<DaneOutcome>,
 }
 
 impl Host {
@@ -149,14 +152,17 @@ impl Host {
             host: name.to_owned(),
             a: lookup(name, 0, addresses),
             aaaa: lookup(name, 0, Vec::new()),
+            tlsa: lookup(&format!("_25._tcp.{name}"), 3, Vec::new()),
         };
-        Self { row, sessions }
+        Self { row, sessions, dane: None }
     }
 
-    pub(crate) fn assess(&self) -> HostAssessment {
-        let sessions = self.sessions.iter().cloned();
-        let sessions = sessions.map(|(row, chain)| assess_session(&row, chain, None)).collect::<Vec<_>>();
-        assess_host(&self.row, &sessions)
+    pub(crate) fn assess(&self, dnssec: bool) -> HostAssessment {
+        let sessions = self.sessions.iter().cloned().map(|(row, chain)| SessionAssessment {
+            dane: self.dane.clone(),
+            ..assess_session(&row, chain, None)
+        });
+        assess_host(&self.row, &sessions.collect::<Vec<_>>(), dnssec)
     }
 }
 
@@ -168,6 +174,8 @@ pub(crate) struct Case {
     pub(crate) hosts: BTreeMap<String, Host>,
     /// What is known of names that reports go to; of any other, that it takes them.
     pub(crate) sinks: BTreeMap<String, ReportSinkRow>,
+    /// Whether the resolvers' AD bits are believed.
+    pub(crate) dnssec: bool,
 }
 
 impl Case {
@@ -191,6 +199,7 @@ impl Case {
             policy: Some((policy_row(SOUND_POLICY.as_bytes()), Some(chain(&[])))),
             hosts: hosts.into(),
             sinks: BTreeMap::new(),
+            dnssec: false,
         }
     }
 
@@ -229,7 +238,7 @@ impl Case {
     }
 
     pub(crate) fn judge_at(&self, at: Option<Micros>) -> Judgement {
-        let assessed = self.hosts.iter().map(|(name, host)| (name.clone(), host.assess()));
+        let assessed = self.hosts.iter().map(|(name, host)| (name.clone(), host.assess(self.dnssec)));
         let assessed = assessed.collect::<BTreeMap<_, _>>();
         let hosts = |name: &str| assessed.get(name);
         let policy = self.policy.as_ref().map(|(row, chain)| (row, chain.as_ref()));
@@ -237,7 +246,10 @@ impl Case {
             let alive = || sink(name, lookup(name, 0, vec![mx(10, "mx.elsewhere.example")]));
             Some(assess_sink(&self.sinks.get(name).cloned().unwrap_or_else(alive)))
         };
-        judge(&Dossier { domain: &self.domain, policy, hosts: &hosts, sinks: &sinks }, at)
+        judge(
+            &Dossier { domain: &self.domain, policy, hosts: &hosts, sinks: &sinks, dnssec: self.dnssec },
+            at,
+        )
     }
 
     /// Violations as `rule` or `rule/cause`.

@@ -113,7 +113,7 @@ fn rfc3207_each_way_to_have_no_tls() {
         assert_eq!((verdict.starttls.as_str(), verdict.certificates.as_str()), (starttls, "no"), "{finding}");
         assert_eq!((verdict.opportunistic.as_str(), verdict.sts.as_str()), ("cleartext", "deferred"));
         assert_eq!(verdict.refusing, 1);
-        assert_eq!(case.hosts[HOST].assess().to_row(3).starttls, host_word);
+        assert_eq!(case.hosts[HOST].assess(false).to_row(3).starttls, host_word);
     }
 }
 
@@ -145,7 +145,7 @@ fn rfc8461_4_2_each_way_to_have_no_valid_certificate() {
         let verdict = case.judge().verdict;
         assert_eq!((verdict.starttls.as_str(), verdict.certificates.as_str()), ("all", "no"));
         assert_eq!((verdict.opportunistic.as_str(), verdict.sts.as_str()), ("encrypted", "deferred"));
-        let row = case.hosts[HOST].assess().to_row(1);
+        let row = case.hosts[HOST].assess(false).to_row(1);
         assert_eq!(row.certificate_violations, [finding.split('/').next().unwrap()]);
         assert_eq!(row.certificate, "invalid");
     }
@@ -183,7 +183,7 @@ fn a_host_that_was_not_reached_is_unknown_and_violates_nothing() {
             ("unknown", "nothing")
         );
     }
-    assert_eq!(Host::with_sessions(HOST, vec![(refused(), None)]).assess().refused_code, Some(554));
+    assert_eq!(Host::with_sessions(HOST, vec![(refused(), None)]).assess(false).refused_code, Some(554));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn an_address_that_was_not_reached_does_not_matter_beside_one_that_was() {
     let host = two(session(HOST, "192.0.2.1"), unreachable());
     let case = Case::with_host(&host);
     assert!(case.judge().findings.is_empty(), "{:?}", case.judge().findings);
-    let row = host.assess().to_row(2);
+    let row = host.assess(false).to_row(2);
     assert_eq!((row.addresses, row.judged, row.starttls.as_str(), row.domains), (2, 1, "offered", 2));
     assert_eq!(row.tls_versions, ["TLSv1.3"]);
 }
@@ -257,7 +257,7 @@ fn addresses_that_differ() {
     let host = two(session(HOST, "192.0.2.1"), ehlo("250 SIZE"));
     let case = Case::with_host(&host);
     assert_eq!(case.violations(), ["starttls-absent"]);
-    assert_eq!(host.assess().to_row(1).starttls, "varies");
+    assert_eq!(host.assess(false).to_row(1).starttls, "varies");
     let verdict = case.judge().verdict;
     assert_eq!((verdict.starttls.as_str(), verdict.certificates.as_str()), ("some", "some"));
     assert_eq!((verdict.opportunistic.as_str(), verdict.sts.as_str()), ("cleartext", "authenticated"));

@@ -6,6 +6,7 @@ mod certificates;
 mod codebook;
 mod corpora;
 mod dane;
+mod dane_judged;
 mod fetch;
 mod golden;
 mod grammar;

@@ -37,12 +37,16 @@ impl<'a> Chains<'a> {
         if tls.chain.is_empty() {
             return None;
         }
-        let der = |digest: &[u8]| self.ders.get(digest).map(|der| &**der);
-        let Some(chain) = tls.chain.iter().map(|digest| der(digest)).collect::<Option<Vec<&[u8]>>>() else {
-            self.incomplete += 1;
-            return None;
-        };
-        Some(assess_chain(&chain, host, self.at().unwrap_or(seen), &self.opinion.store))
+        let assessed = self
+            .ders(tls)
+            .map(|chain| assess_chain(&chain, host, self.at().unwrap_or(seen), &self.opinion.store));
+        self.incomplete += u64::from(assessed.is_none());
+        assessed
+    }
+
+    /// The certificates that were shown, leaf first; `None` where one of them was not committed.
+    pub(super) fn ders(&self, tls: &TlsObservation) -> Option<Vec<&[u8]>> {
+        tls.chain.iter().map(|digest| self.ders.get(digest.as_slice()).map(|der| &**der)).collect()
     }
 
     /// The time at which dates are judged; `None` is that of each observation.

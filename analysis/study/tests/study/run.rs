@@ -72,6 +72,7 @@ fn manifest(counts: Counts) -> Manifest {
         identity: Identity { ehlo_name: "probe.example".into(), contact: "mailto:a@example".into() },
         vantage: None,
         resolvers: vec!["127.0.0.1:53".into()],
+        dnssec: false,
         seed: 0,
         inputs: vec!["list|with a bar.csv".into()],
         config: serde_json::Value::Null,
@@ -88,6 +89,7 @@ fn lookup<R>(name: &str, records: Vec<R>) -> Lookup<R> {
         queries: 1,
         tcp: false,
         rcode: Some(0),
+        unchecked_rcode: None,
         authenticated: Some(false),
         cnames: vec![],
         records,
@@ -148,7 +150,8 @@ fn policy(domain: &str) -> PolicyRow {
 
 fn mail_host(host: &str) -> MailHostRow {
     let address = AddressRecord { address: "127.0.0.3".into(), ttl: 1 };
-    MailHostRow { host: host.into(), a: lookup(host, vec![address]), aaaa: lookup(host, vec![]) }
+    let tlsa = lookup(&format!("_25._tcp.{host}"), vec![]);
+    MailHostRow { host: host.into(), a: lookup(host, vec![address]), aaaa: lookup(host, vec![]), tlsa }
 }
 
 fn session(host: &str) -> SmtpSessionRow {

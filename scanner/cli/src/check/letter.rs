@@ -223,8 +223,8 @@ fn senders(verdict: &VerdictRow, palette: Palette) -> String {
             "cleartext" => palette.bad("delivers in the clear"),
             "deferred" => palette.bad("does not deliver: it tries again, then bounces"),
             "no-mail" => "has nowhere to deliver".to_owned(),
-            _ if title.contains("DANE") && !title.contains("without") => {
-                palette.faint("unknown: TLSA records are not looked up")
+            _ if title.ends_with("DANE") && !title.starts_with("without") && verdict.tlsa == "unknown" => {
+                palette.faint("unknown: DNSSEC was not measured; ask a resolver that validates")
             }
             _ => palette.faint("unknown"),
         };

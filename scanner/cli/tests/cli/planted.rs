@@ -28,6 +28,23 @@ const UNPLANTED: [(&str, &str, &str); 1] = [(
     "it takes a router's ICMP answer, and there is none on a loopback",
 )];
 
+/// Rules that no lab can plant: its zones are not signed. They are held to evidence made by hand, and the matching of
+/// TLSA records to OpenSSL's vectors.
+const UNSIGNED: [&str; 12] = [
+    "dnssec-bogus",
+    "tlsa-lookup-fails",
+    "tlsa-insecure",
+    "tlsa-unusable",
+    "tlsa-mismatch",
+    "tlsa-anchor-absent",
+    "tlsa-anchor-name",
+    "tlsa-anchor-path",
+    "tlsa-without-starttls",
+    "tlsa-behind-insecure-mx",
+    "tlsa-partial",
+    "dane-sts-conflict",
+];
+
 /// What follows from a defect by the rules' own definitions: the defect's rule, and the other.
 const CONSEQUENCES: [(&str, &str, &str); 4] = [
     ("mx-policy-mismatch-some", "mx-pattern-unused", "the pattern that misses its host matches no other"),
@@ -67,6 +84,10 @@ fn every_rule_and_every_sub_cause_has_a_defect_that_plants_it_and_something_to_d
     let excepted = |rule: &str, cause: &str| UNPLANTED.iter().any(|(r, c, _)| (*r, *c) == (rule, cause));
     for rule in rules() {
         assert!(!rule.advice.is_empty() && !rule.summary.is_empty(), "{}", rule.name);
+        if UNSIGNED.contains(&rule.name) {
+            assert!(planted.iter().all(|(name, _)| *name != rule.name), "{} can be planted", rule.name);
+            continue;
+        }
         let of_rule: Vec<_> = planted.iter().filter(|(name, _)| *name == rule.name).collect();
         assert!(!of_rule.is_empty(), "nothing plants {}", rule.name);
         let open = rule.causes.iter().any(|cause| cause.name.starts_with('<'));

@@ -2,7 +2,9 @@
 
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
-use mxray_evidence::{AddressRecord, ByteBuf, Cause, Cname, Ending, MxRecord, NsRecord, Stage, TxtRecord};
+use mxray_evidence::{
+    AddressRecord, ByteBuf, Cause, Cname, Ending, MxRecord, NsRecord, Stage, TlsaRecord, TxtRecord,
+};
 
 use super::name;
 use super::question::HEADER_BYTES;
@@ -11,8 +13,8 @@ use super::question::HEADER_BYTES;
 const RECORDS_MAX: usize = 256;
 /// Longest CNAME chain followed within an answer; resolvers stop at 8 to 16.
 const CNAMES_MAX: usize = 32;
-/// Most bytes of text kept of one answer's TXT records.
-const TXT_BYTES_MAX: usize = 16 << 10;
+/// Most bytes kept of one answer's TXT or TLSA records.
+const DATA_BYTES_MAX: usize = 16 << 10;
 
 /// What a reply holds, before it is known which type was asked for.
 pub(super) struct Answer {
@@ -60,9 +62,14 @@ impl Answer {
 
     /// Whether the resolver says that it could not find out.
     pub(super) fn is_failure(&self) -> bool {
-        const SERVFAIL: u16 = 2;
         const REFUSED: u16 = 5;
-        matches!(self.rcode, SERVFAIL | REFUSED)
+        self.is_servfail() || self.rcode == REFUSED
+    }
+
+    /// Whether the resolver failed: it says so of what does not validate, too.
+    pub(super) fn is_servfail(&self) -> bool {
+        const SERVFAIL: u16 = 2;
+        self.rcode == SERVFAIL
     }
 
     /// How the lookup ended, as far as the answer decides it.
@@ -103,7 +110,7 @@ impl Answer {
             }
             let Some(row) = R::from_record(record) else { continue };
             bytes += row.bytes();
-            if selected.records.len() == RECORDS_MAX || bytes > TXT_BYTES_MAX {
+            if selected.records.len() == RECORDS_MAX || bytes > DATA_BYTES_MAX {
                 selected.over_limit = true;
                 break;
             }
@@ -137,7 +144,7 @@ pub trait FromRecord: Sized {
     /// The row, if the record is of its kind.
     fn from_record(record: &Record) -> Option<Self>;
 
-    /// Bytes that count against [`TXT_BYTES_MAX`].
+    /// Bytes that count against [`DATA_BYTES_MAX`].
     fn bytes(&self) -> usize {
         0
     }
@@ -177,6 +184,23 @@ impl FromRecord for AddressRecord {
             _ => return None,
         };
         Some(Self { address, ttl: record.ttl })
+    }
+}
+
+impl FromRecord for TlsaRecord {
+    fn from_record(record: &Record) -> Option<Self> {
+        let RData::TLSA(tlsa) = &record.data else { return None };
+        Some(Self {
+            usage: u8::from(tlsa.cert_usage).into(),
+            selector: u8::from(tlsa.selector).into(),
+            matching: u8::from(tlsa.matching).into(),
+            data: ByteBuf::from(tlsa.cert_data.clone()),
+            ttl: record.ttl,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.data.len()
     }
 }
 

@@ -19,7 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use mxray_evidence::{AddressRecord, Cause, Ending, Lookup, MxRecord, NsRecord, OwnCause, Stage, TxtRecord};
+use mxray_evidence::{
+    AddressRecord, Cause, Ending, Lookup, MxRecord, NsRecord, OwnCause, Stage, TlsaRecord, TxtRecord,
+};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -115,6 +117,11 @@ impl Resolver {
         self.lookup(name, RecordType::AAAA).await
     }
 
+    /// `TLSA` at a name (RFC 6698 §3).
+    pub async fn tlsa(&self, name: &str) -> Lookup<TlsaRecord> {
+        self.lookup(name, RecordType::TLSA).await
+    }
+
     /// Datagrams that answered no open question: late, or forged.
     pub fn strays(&self) -> u64 {
         self.inner.strays.load(Ordering::Relaxed)
@@ -140,6 +147,7 @@ impl Resolver {
             queries: asked.queries,
             tcp: asked.tcp,
             rcode: None,
+            unchecked_rcode: asked.unchecked_rcode,
             authenticated: None,
             cnames: Vec::new(),
             records: Vec::new(),
@@ -188,6 +196,7 @@ pub fn withheld_lookup<R>(name: &str, cause: OwnCause) -> Lookup<R> {
         queries: 0,
         tcp: false,
         rcode: None,
+        unchecked_rcode: None,
         authenticated: None,
         cnames: Vec::new(),
         records: Vec::new(),
@@ -201,12 +210,13 @@ struct Asked {
     queries: u16,
     tcp: bool,
     answer: Option<Answer>,
+    unchecked_rcode: Option<u16>,
     ending: Ending,
 }
 
 impl Asked {
     fn nothing(ending: Ending) -> Self {
-        Self { resolver: None, queries: 0, tcp: false, answer: None, ending }
+        Self { resolver: None, queries: 0, tcp: false, answer: None, unchecked_rcode: None, ending }
     }
 
     fn keep(&mut self, resolver: SocketAddr, answer: Answer, tcp: bool, ending: Ending) {
@@ -225,9 +235,25 @@ impl Asked {
 }
 
 impl Inner {
+    /// Asks, and after a SERVFAIL once more with validation off, which tells what does not validate from what cannot be
+    /// had. Of that answer only the code is kept: its records are nobody's word.
+    async fn ask(&self, mut question: Question) -> Asked {
+        let mut asked = self.ask_checked(&mut question).await;
+        let refuses = asked.ending.is_completed() && asked.answer.as_ref().is_some_and(Answer::is_servfail);
+        let resolver = self.upstreams.iter().find(|upstream| Some(upstream.address) == asked.resolver);
+        if let Some(resolver) = resolver.filter(|_| refuses) {
+            question.uncheck();
+            asked.queries = asked.queries.saturating_add(1);
+            let section_bytes = question.section().len();
+            let reply = resolver.ask(&mut question, self.timeout).await;
+            asked.unchecked_rcode = reply.ok().map(|message| Answer::read(&message, section_bytes).rcode);
+        }
+        asked
+    }
+
     /// Asks until there is an answer or the tries are used up. A resolver's own failure is asked of the next one,
     /// once, and then recorded.
-    async fn ask(&self, mut question: Question) -> Asked {
+    async fn ask_checked(&self, question: &mut Question) -> Asked {
         let mut asked = Asked::nothing(Ending::stopped(Stage::Dns, Cause::Timeout));
         let mut tries_left = self.retries.saturating_add(1);
         let mut failures_left = 1;
@@ -236,7 +262,7 @@ impl Inner {
             tries_left -= 1;
             let resolver = self.upstreams[upstream].address;
             asked.queries = asked.queries.saturating_add(1);
-            match self.upstreams[upstream].ask(&mut question, self.timeout).await {
+            match self.upstreams[upstream].ask(question, self.timeout).await {
                 Err(ending) => {
                     let refused = ending.cause() == Some(Cause::Refused);
                     asked.fail(ending);
@@ -247,7 +273,7 @@ impl Inner {
                 }
                 Ok(message) => {
                     let (answer, tcp, ending) =
-                        self.read(resolver, &mut question, &message, &mut asked.queries).await;
+                        self.read(resolver, question, &message, &mut asked.queries).await;
                     let retry_failure = answer.is_failure() && failures_left > 0;
                     let is_whole = ending.is_completed();
                     asked.keep(resolver, answer, tcp, ending);

@@ -18,6 +18,8 @@ pub(super) const HEADER_BYTES: usize = 12;
 
 /// Recursion desired; and AD, which asks for the AD bit in the answer without DNSSEC records (RFC 6840 §5.7).
 const FLAGS: [u8; 2] = [0x01, 0x20];
+/// The same with CD, which asks for what does not validate, too (RFC 4035 §3.2.2).
+const FLAGS_UNCHECKED: [u8; 2] = [0x01, 0x30];
 /// One question, one additional record.
 const COUNTS: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 1];
 /// Class IN.
@@ -41,6 +43,11 @@ impl Question {
         let section = packet[HEADER_BYTES..].into();
         packet.extend_from_slice(&OPT);
         Ok(Self { packet, section })
+    }
+
+    /// From now on it asks for what does not validate, too.
+    pub(super) fn uncheck(&mut self) {
+        self.packet[2..4].copy_from_slice(&FLAGS_UNCHECKED);
     }
 
     /// The query with an id.

@@ -236,12 +236,33 @@ async fn a_servfail_is_asked_once_more_and_then_recorded() {
     let (flaky, _) = failing(ResponseCode::ServFail, 1).await;
     let found = resolver(&[flaky]).a("h.example").await;
     assert_eq!((found.status(), found.queries), (LookupStatus::Found, 2));
-    for code in [ResponseCode::ServFail, ResponseCode::Refused] {
+    // A SERVFAIL is also asked about with validation off.
+    for (code, queries) in [(ResponseCode::ServFail, 3), (ResponseCode::Refused, 2)] {
         let (broken, asked) = failing(code, usize::MAX).await;
         let found = resolver(&[broken]).a("h.example").await;
         assert_eq!(found.status(), LookupStatus::Failed(code.into()));
-        assert_eq!((found.ending, found.queries, asked.load(Ordering::Relaxed)), (Ending::Completed, 2, 2));
+        let asked = asked.load(Ordering::Relaxed);
+        assert_eq!((found.ending, usize::from(found.queries), asked), (Ending::Completed, queries, queries));
     }
+}
+
+#[tokio::test]
+async fn rfc4035_3_2_2_what_does_not_validate_is_told_from_what_cannot_be_had() {
+    let answering = |unchecked: ResponseCode| {
+        dns(move |query, _| {
+            let code = if query.metadata.checking_disabled { unchecked } else { ResponseCode::ServFail };
+            vec![reply(query, code, &[a("h.example", 1)]).to_vec().unwrap()]
+        })
+    };
+    let cases =
+        [(ResponseCode::NoError, true), (ResponseCode::NXDomain, true), (ResponseCode::ServFail, false)];
+    for (code, is_bogus) in cases {
+        let found = resolver(&[answering(code).await]).a("h.example").await;
+        assert_eq!((found.status(), found.unchecked_rcode), (LookupStatus::Failed(2), Some(code.into())));
+        assert_eq!((found.is_bogus(), found.records.len(), found.queries), (is_bogus, 1, 3));
+    }
+    let sound = resolver(&[dns_records(ResponseCode::NoError, vec![a("h.example", 1)]).await]);
+    assert_eq!(sound.a("h.example").await.unchecked_rcode, None);
 }
 
 #[tokio::test]
@@ -264,7 +285,7 @@ async fn a_later_silence_does_not_unsay_a_servfail() {
     })
     .await;
     let found = impatient(&[server], 1).a("h.example").await;
-    assert_eq!((found.status(), found.queries), (LookupStatus::Failed(2), 2));
+    assert_eq!((found.status(), found.queries, found.unchecked_rcode), (LookupStatus::Failed(2), 3, None));
 }
 
 #[tokio::test]

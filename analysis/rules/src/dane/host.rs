@@ -1,0 +1,249 @@
+//! DANE at one MX host: whether it has records that count, and whether its sessions match them.
+
+use std::collections::BTreeSet;
+
+use mxray_evidence::{AddressRecord, Lookup, LookupStatus, MailHostRow};
+
+use super::{DaneOutcome, NearMiss};
+use crate::finding::Notes;
+use crate::rule::{Outcome, RuleId};
+use crate::session::{SessionAssessment, SessionOutcome};
+
+/// Names of leaves that are kept for the domains they may be for.
+const NAMES_MAX: usize = 64;
+
+/// Rules that ask what the sessions made of usable records.
+const MATCHING: [RuleId; 5] = [
+    RuleId::TlsaMismatch,
+    RuleId::TlsaAnchorAbsent,
+    RuleId::TlsaAnchorName,
+    RuleId::TlsaAnchorPath,
+    RuleId::TlsaWithoutStarttls,
+];
+
+/// What a sender that asks for DANE finds at a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// DNSSEC was not measured, or the host's lookups were not.
+    Unknown,
+    /// No record, or none that counts: DANE does not apply.
+    None,
+    /// The TLSA lookup, or that of the addresses, fails: the host is left out (RFC 7672 §2.2).
+    Fails,
+    /// Records, none of them usable: TLS is asked for, and nobody is authenticated.
+    Unusable,
+    /// Usable records.
+    Usable,
+}
+
+/// DANE at a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostDane {
+    pub(crate) standing: Standing,
+    /// Sessions that a record authenticated.
+    pub(crate) authenticated: u16,
+    /// Sessions that showed that a sender with DANE would not deliver: no match, no STARTTLS, no handshake.
+    pub(crate) failed: u16,
+    /// Sessions that failed for the name alone under usage 2.
+    misnamed: u16,
+    /// DNS names in the leaves of those.
+    names: BTreeSet<String>,
+    marks: Vec<Mark>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    rule: RuleId,
+    outcome: Outcome,
+    cause: Option<&'static str>,
+    detail: Option<String>,
+}
+
+impl HostDane {
+    /// Of a host about which nothing is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            standing: Standing::Unknown,
+            authenticated: 0,
+            failed: 0,
+            misnamed: 0,
+            names: BTreeSet::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// Of a host with an address, where the resolver's AD bit is believed.
+    pub(crate) fn assess(row: &MailHostRow, sessions: &[SessionAssessment]) -> Self {
+        let mut dane = Self::unknown();
+        match security(&row.a, &row.aaaa) {
+            Security::Unknown => {
+                dane.mark(RuleId::DnssecBogus, Outcome::Unknown, None, Some("its addresses".into()));
+                return dane;
+            }
+            Security::Bogus => {
+                dane.standing = Standing::Fails;
+                let detail = Some(format!("the addresses of {}", row.host));
+                dane.mark(RuleId::DnssecBogus, Outcome::Violation, Some("address"), detail);
+                return dane;
+            }
+            Security::Insecure => {
+                dane.mark(RuleId::DnssecBogus, Outcome::Pass, None, None);
+                dane.standing = Standing::None;
+                if row.tlsa.status() == LookupStatus::Found {
+                    let detail = Some(format!("{} records", row.tlsa.records.len()));
+                    dane.mark(RuleId::TlsaInsecure, Outcome::Violation, Some("address"), detail);
+                }
+                return dane;
+            }
+            Security::Secure => dane.mark(RuleId::DnssecBogus, Outcome::Pass, None, None),
+        }
+        dane.judge_records(row);
+        if dane.standing == Standing::Usable {
+            for session in sessions {
+                dane.judge_session(session);
+            }
+            if dane.authenticated + dane.failed == 0 {
+                for rule in MATCHING {
+                    dane.mark(rule, Outcome::Unknown, None, Some("no session came so far".into()));
+                }
+            }
+        }
+        dane
+    }
+
+    fn judge_records(&mut self, row: &MailHostRow) {
+        let lookup = &row.tlsa;
+        match lookup.status() {
+            LookupStatus::Failed(code) => {
+                self.standing = Standing::Fails;
+                if lookup.is_bogus() {
+                    let detail = Some(lookup.name.clone());
+                    return self.mark(RuleId::DnssecBogus, Outcome::Violation, Some("tlsa"), detail);
+                }
+                let cause = match code {
+                    2 => "servfail",
+                    5 => "refused",
+                    _ => "other",
+                };
+                let detail = Some(format!("{} gives response code {code}", lookup.name));
+                self.mark(RuleId::TlsaLookupFails, Outcome::Violation, Some(cause), detail);
+            }
+            LookupStatus::Unanswered => {
+                self.standing = Standing::Unknown;
+                self.mark(RuleId::TlsaLookupFails, Outcome::Unknown, None, Some("no answer".into()));
+            }
+            LookupStatus::NoData | LookupStatus::NxDomain => {
+                self.standing = Standing::None;
+                self.mark(RuleId::TlsaLookupFails, Outcome::Pass, None, None);
+            }
+            LookupStatus::Found => {
+                self.mark(RuleId::TlsaLookupFails, Outcome::Pass, None, None);
+                if lookup.authenticated != Some(true) {
+                    self.standing = Standing::None;
+                    let detail = Some(format!("{} records", lookup.records.len()));
+                    return self.mark(RuleId::TlsaInsecure, Outcome::Violation, Some("record"), detail);
+                }
+                self.mark(RuleId::TlsaInsecure, Outcome::Pass, None, None);
+                let unusable: Vec<_> = super::records(lookup).iter().map(super::Tlsa::unusable).collect();
+                if let Some(cause) = unusable.iter().copied().min().flatten() {
+                    self.standing = Standing::Unusable;
+                    let detail = Some(format!("{} of {}", unusable.len(), unusable.len()));
+                    return self.mark(RuleId::TlsaUnusable, Outcome::Violation, Some(cause.as_str()), detail);
+                }
+                self.standing = Standing::Usable;
+                self.mark(RuleId::TlsaUnusable, Outcome::Pass, None, None);
+            }
+        }
+    }
+
+    fn judge_session(&mut self, session: &SessionAssessment) {
+        let at = session.address.as_str();
+        let violated = match (&session.outcome, &session.dane) {
+            (SessionOutcome::Absent | SessionOutcome::Rejected(_), _) => {
+                (RuleId::TlsaWithoutStarttls, None, at.to_owned())
+            }
+            // That the handshake fails is a rule of its own.
+            (SessionOutcome::HandshakeFailed(_), _) => {
+                self.failed += 1;
+                return;
+            }
+            (SessionOutcome::Encrypted, Some(outcome)) => match outcome {
+                DaneOutcome::Authenticated { .. } => {
+                    self.authenticated += 1;
+                    for rule in MATCHING {
+                        self.mark(rule, Outcome::Pass, None, None);
+                    }
+                    return;
+                }
+                DaneOutcome::Unusable => return,
+                DaneOutcome::Mismatch(near) => (RuleId::TlsaMismatch, NearMiss::as_str(*near), at.to_owned()),
+                DaneOutcome::AnchorAbsent => (RuleId::TlsaAnchorAbsent, None, at.to_owned()),
+                DaneOutcome::AnchorName => {
+                    self.misnamed += 1;
+                    let names = session.chain.iter().flat_map(|chain| &chain.names);
+                    self.names.extend(names.take(NAMES_MAX).map(|name| name.to_ascii_lowercase()));
+                    (RuleId::TlsaAnchorName, None, at.to_owned())
+                }
+                DaneOutcome::AnchorPath(words) => (RuleId::TlsaAnchorPath, None, format!("{at}: {words}")),
+            },
+            _ => return,
+        };
+        self.failed += 1;
+        let (rule, cause, detail) = violated;
+        self.mark(rule, Outcome::Violation, cause, Some(detail));
+    }
+
+    fn mark(&mut self, rule: RuleId, outcome: Outcome, cause: Option<&'static str>, detail: Option<String>) {
+        self.marks.push(Mark { rule, outcome, cause, detail });
+    }
+
+    /// Whether usage 2 authenticates the host for `domain` by the domain's own name, which counts as well where the MX
+    /// set is secure (RFC 7672 §3.2.2).
+    pub(crate) fn is_for(&self, domain: &str) -> bool {
+        let wildcard = domain.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        self.misnamed > 0
+            && self.misnamed == self.failed
+            && (self.names.contains(domain) || wildcard.is_some_and(|name| self.names.contains(&name)))
+    }
+
+    /// Whether a sender with DANE delivers to the host for `domain` at none of the addresses that were seen.
+    pub(crate) fn fails_for(&self, domain: &str) -> bool {
+        self.failed > 0 && self.authenticated == 0 && !self.is_for(domain)
+    }
+
+    /// Counts the host against a domain.
+    pub(crate) fn count(&self, host: &str, domain: &str, notes: &mut Notes) {
+        for mark in &self.marks {
+            let excused = mark.rule == RuleId::TlsaAnchorName && self.is_for(domain);
+            match mark.outcome {
+                Outcome::NotApplicable | Outcome::Pass => notes.outcome(mark.rule, mark.outcome),
+                Outcome::Violation if excused => notes.pass(mark.rule),
+                Outcome::Unknown | Outcome::Violation => {
+                    let cause = mark.cause.map(Into::into);
+                    notes.finding(mark.rule, host, mark.outcome, cause, mark.detail.clone());
+                }
+            }
+        }
+    }
+}
+
+/// What DNSSEC says of a host's addresses.
+enum Security {
+    Secure,
+    Insecure,
+    Bogus,
+    Unknown,
+}
+
+/// Secure where every family that has addresses is (RFC 7672 §2.2.2).
+fn security(a: &Lookup<AddressRecord>, aaaa: &Lookup<AddressRecord>) -> Security {
+    let found = || [a, aaaa].into_iter().filter(|lookup| lookup.status() == LookupStatus::Found);
+    if found().next().is_none() {
+        return if a.is_bogus() || aaaa.is_bogus() { Security::Bogus } else { Security::Unknown };
+    }
+    if found().all(|lookup| lookup.authenticated == Some(true)) {
+        Security::Secure
+    } else {
+        Security::Insecure
+    }
+}
