@@ -29,16 +29,14 @@ pub(crate) fn is_sts_record(text: &[u8]) -> bool {
     RECORD.is_match(text)
 }
 
-/// `tlsrpt-record`, RFC 8460 §3, with RFC 3986's `URI` for the two schemes that reports go to.
+/// `tlsrpt-record`, RFC 8460 §3, with the characters of RFC 3986's `URI` and the two schemes that reports go to.
 pub(crate) fn is_tlsrpt_record(text: &[u8]) -> bool {
     static RECORD: LazyLock<Regex> = LazyLock::new(|| {
-        // pchar, and what a query or fragment and an authority have beyond it; `,` `!` `;` must be encoded.
-        let pchar = r"(?:[A-Za-z0-9\-._~$&'()*+=:@]|%[0-9A-Fa-f]{2})";
-        let tail = format!(r"(?:\?(?:{pchar}|[/?])*)?(?:#(?:{pchar}|[/?])*)?");
-        let host = r"(?:\[[0-9A-Fa-f:.v~$&'()*+=_\-]+\]|(?:[A-Za-z0-9\-._~$&'()*+=]|%[0-9A-Fa-f]{2})+)";
-        let userinfo = r"(?:[A-Za-z0-9\-._~$&'()*+=:]|%[0-9A-Fa-f]{2})*";
-        let https = format!(r"(?i:https)://(?:{userinfo}@)?{host}(?::[0-9]*)?(?:/{pchar}*)*{tail}");
-        let mailto = format!(r"(?i:mailto):{pchar}(?:{pchar}|/)*{tail}");
+        // A scheme, and a URI's characters, of which `,` `!` `;` must be encoded. Where which of the delimiters may
+        // stand (brackets around an address, one `#`) the parser does not ask, and so it is not asked here.
+        let char = r"(?:[A-Za-z0-9\-._~:/?#\[\]@$&'()*+=]|%[0-9A-Fa-f]{2})";
+        let https = format!("(?i:https)://{char}+");
+        let mailto = format!("(?i:mailto):{char}+");
         let uri = format!("(?:{https}|{mailto})");
         let rua = format!(r"rua={uri}(?:[ \t]*,[ \t]*{uri})*");
         let any = format!("(?:{rua}|{EXT_NAME}={EXT_VALUE})");

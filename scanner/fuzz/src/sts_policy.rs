@@ -86,7 +86,8 @@ fn agrees_with_the_grammar(text: &[u8], policy: &StsPolicy) {
     let allowed = grammar::is_sts_policy(text);
     if policy.is_valid_strictly() {
         assert!(allowed, "what we hold for strictly valid is in the ABNF of RFC 8461 §3.2");
-    } else if allowed {
+    } else if allowed && !text.contains(&0) {
+        // Many zeros make a text UTF-16, even in a key that stands again and is passed over.
         // Beyond the grammar: a year at most, by the prose; no address, no name that DNS cannot hold.
         let beyond = |kind| {
             matches!(

@@ -15,7 +15,9 @@ pub fn sts_record(text: &[u8]) {
     assert!(record.is_valid() || !record.is_valid_strictly(), "strictly valid is valid");
     if let Some(id) = &record.id {
         assert!((1..=STS_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric()));
-        let first = record.fields.iter().find(|field| text[field.name.clone()] == *b"id");
+        let is_id =
+            |field: &&TxtField| field.flaw != Some(FieldFlaw::NoEquals) && text[field.name.clone()] == *b"id";
+        let first = record.fields.iter().find(is_id);
         assert!(
             first.is_some_and(|field| text[field.value.clone()] == *id.as_bytes()),
             "the first id counts"
