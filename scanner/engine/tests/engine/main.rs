@@ -13,4 +13,5 @@ mod opt_out;
 mod pacing;
 mod run;
 mod servers;
+mod signed;
 mod smtp;
