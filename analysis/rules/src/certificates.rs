@@ -3,6 +3,23 @@
 //! A client stops at the first thing that is wrong; a census wants all of it. So path, name and dates are asked
 //! apart: a chain that has run out is asked for its path once more at a time at which it had not, and a chain
 //! that ends nowhere is told by where it ends.
+//!
+//! Paths are built by `webpki`, which is stricter than some of the software that senders run. Where it differs from
+//! OpenSSL (Postfix, Exim) or Go, the reading taken is `webpki`'s, and `tests/rules/choices.rs` shows each:
+//!
+//! - **Names.** Only DNS-IDs count, without case; OpenSSL falls back to the common name where there is none. `*` is a
+//!   whole leftmost label with two labels behind it: OpenSSL takes `mx*.example.net` too, Go takes `*.net`. Underscores
+//!   are letters; a name shown with a last dot matches nothing; an IP address is no name.
+//! - **Leaves.** One with `CA:TRUE` is `malformed`, or `self-signed` if it is its own issuer, even where it stands among
+//!   the roots; OpenSSL and Go take both. One of X.509 version 1 cannot be read; it could name nobody either. Extended
+//!   key usage counts, and `anyExtendedKeyUsage` (taken by Go) is not server authentication; key usage is not looked at
+//!   (OpenSSL does), for a CA neither (both do).
+//! - **Algorithms.** Signatures by SHA-1, or by RSA keys outside 2048 to 8192 bits, do not count: as in Go for SHA-1, and as
+//!   OpenSSL has it at security level 2. A leaf's own key may be smaller: only signatures by it are refused.
+//! - **Paths.** Name constraints and critical extensions are obeyed, an expired certificate is in nobody's way while
+//!   another path is open, and a path has six intermediates at most.
+//!
+//! So a chain that is `malformed` here may be good enough for some sender: the rule's words say what is in its way.
 
 mod path;
 mod trust;

@@ -17,7 +17,7 @@ use crate::finding::Notes;
 use crate::resolution::{Resolution, alias_target};
 use crate::route::not_a_host;
 use crate::rule::{Outcome, RuleId};
-use crate::session::{SessionAssessment, SessionOutcome};
+use crate::session::{HandshakeFailure, SessionAssessment, SessionOutcome};
 
 pub(crate) use table::RULES;
 
@@ -29,17 +29,19 @@ const CERTIFICATE: CertificateRules = CertificateRules {
 };
 const STARTTLS: [RuleId; 4] =
     [RuleId::StarttlsAbsent, RuleId::StarttlsRejected, RuleId::StarttlsMangled, RuleId::StarttlsHandshake];
-const CERTIFICATES: [RuleId; 5] = [
+/// What is only known once hands are shaken.
+const CERTIFICATES: [RuleId; 6] = [
     RuleId::MxCertName,
     RuleId::MxCertExpired,
     RuleId::MxCertUntrusted,
     RuleId::MxCertExpiring,
     RuleId::MxCertVaries,
+    RuleId::MxTlsOld,
 ];
 /// Addresses named in a detail.
 const ADDRESSES_SHOWN_MAX: usize = 6;
 const FIRST: usize = RuleId::MxUnresolvable.index();
-const RULES_COUNT: usize = RuleId::MxCertVaries.index() - FIRST + 1;
+const RULES_COUNT: usize = RuleId::MxTlsOld.index() - FIRST + 1;
 
 /// An MX host, assessed over its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -355,7 +357,27 @@ impl HostAssessment {
             }
             SessionOutcome::Encrypted => self.note_all(&STARTTLS, Outcome::Pass),
         }
+        self.judge_age(session);
         self.judge_chain(session);
+    }
+
+    /// Whether the best version that is agreed is older than TLS 1.2, which our own handshakes never are.
+    fn judge_age(&mut self, session: &SessionAssessment) {
+        const RULE: RuleId = RuleId::MxTlsOld;
+        match (session.outcome, session.old_tls) {
+            (SessionOutcome::Encrypted, _) => self.note(RULE, Outcome::Pass),
+            (SessionOutcome::Answered, _) => self.note(RULE, Outcome::Unknown),
+            (SessionOutcome::HandshakeFailed(HandshakeFailure::ProtocolVersion), None) => {
+                self.note(RULE, Outcome::Unknown);
+                self.unknown.get_or_insert_with(|| "versions older than TLS 1.2 were not offered".to_owned());
+            }
+            (_, Some(old)) => {
+                if let Some(cause) = old.as_str() {
+                    self.violation(RULE, Some(cause), Some(session.address.clone()));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn judge_chain(&mut self, session: &SessionAssessment) {

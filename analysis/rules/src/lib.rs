@@ -40,4 +40,4 @@ pub use report_sink::{SinkAssessment, assess_sink};
 pub use resolution::Resolution;
 pub use rule::{CauseDoc, Effect, Outcome, Rule, RuleId, Subject, rules};
 pub use sender::{Delivery, Spoils};
-pub use session::{HandshakeFailure, SessionAssessment, SessionOutcome, assess_session};
+pub use session::{HandshakeFailure, OldTls, SessionAssessment, SessionOutcome, assess_session};

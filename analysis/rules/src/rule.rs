@@ -158,6 +158,7 @@ pub enum RuleId {
     MxCertUntrusted,
     MxCertExpiring,
     MxCertVaries,
+    MxTlsOld,
     DnssecBogus,
     TlsaLookupFails,
     TlsaInsecure,

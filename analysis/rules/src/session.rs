@@ -1,6 +1,6 @@
 //! What one SMTP session showed.
 
-use mxray_evidence::{Cause, Ending, Micros, OwnCause, Reply, SmtpSessionRow, Stage};
+use mxray_evidence::{Cause, Ending, LegacyHello, Micros, OwnCause, Reply, SmtpSessionRow, Stage};
 use mxray_protocol::smtp::ehlo_keywords;
 
 use crate::certificates::ChainAssessment;
@@ -21,12 +21,48 @@ pub struct SessionAssessment {
     pub tls_version: Option<String>,
     /// SHA-256 of the leaf shown.
     pub leaf: Option<[u8; 32]>,
+    /// The version older than TLS 1.2 that it takes, as the sub-cause of `mx-tls-old`; `None` where it was not asked.
+    pub old_tls: Option<OldTls>,
     /// The judgement of the chain shown; `None` where none was, or where it could not be had.
     pub chain: Option<ChainAssessment>,
     /// What the host's TLSA records make of the chain shown; `None` where there are none that count, or no chain.
     pub dane: Option<DaneOutcome>,
     /// The time at which dates are judged.
     pub at: Micros,
+}
+
+/// What came of offering TLS 1.1 and older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OldTls {
+    /// The host takes SSL 3.0.
+    Ssl30,
+    /// The host takes TLS 1.0.
+    Tls10,
+    /// The host takes TLS 1.1.
+    Tls11,
+    /// It takes none of them either.
+    None,
+}
+
+impl OldTls {
+    fn of(hello: &LegacyHello) -> Self {
+        match hello.version.as_deref() {
+            Some("SSLv3") => Self::Ssl30,
+            Some("TLSv1.0") => Self::Tls10,
+            Some("TLSv1.1") => Self::Tls11,
+            _ => Self::None,
+        }
+    }
+
+    /// The sub-cause.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Ssl30 => Some("ssl-3"),
+            Self::Tls10 => Some("tls-1-0"),
+            Self::Tls11 => Some("tls-1-1"),
+            Self::None => None,
+        }
+    }
 }
 
 /// How far a session came.
@@ -96,13 +132,21 @@ pub fn assess_session(
     chain: Option<ChainAssessment>,
     at: Option<Micros>,
 ) -> SessionAssessment {
-    let (outcome, detail) = outcome(row);
+    let (mut outcome, detail) = outcome(row);
     let tls = row.tls.as_ref();
+    let old_tls = row.legacy.as_ref().map(OldTls::of);
+    // Whatever words it found for refusing us: it has no version in common.
+    if let SessionOutcome::HandshakeFailed(failure) = &mut outcome
+        && old_tls.and_then(OldTls::as_str).is_some()
+    {
+        *failure = HandshakeFailure::ProtocolVersion;
+    }
     SessionAssessment {
         address: row.address.clone(),
         outcome,
         detail,
         tls_version: tls.and_then(|tls| tls.version.clone()),
+        old_tls,
         leaf: tls
             .and_then(|tls| tls.chain.first())
             .and_then(|leaf| <[u8; 32]>::try_from(leaf.as_slice()).ok()),

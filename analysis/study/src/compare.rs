@@ -26,10 +26,11 @@ const EXAMPLES_MAX: usize = 5;
 const RULES_PLANTED_UNKNOWN: [&str; 2] = ["mx-unreachable", "mx-refused-us"];
 
 /// Rules that a run can judge only if it was asked for something more, and for what.
-const RULES_ON_REQUEST: [(&str, &str); 3] = [
+const RULES_ON_REQUEST: [(&str, &str); 4] = [
     ("sts-record-wrong-owner", "look_aside"),
     ("tlsrpt-wrong-owner", "look_aside"),
     ("sts-policy-without-record", "fetch_without_record"),
+    ("mx-tls-old", "legacy_tls"),
 ];
 
 /// Compares the classification `id` of `run` with the truth in `folder` (`defects.parquet`,

@@ -75,6 +75,10 @@ struct OnRequest {
     /// wherever there is an `mta-sts` host.
     #[arg(long)]
     fetch_without_record: bool,
+    /// Offer TLS 1.1 and older to MX hosts whose handshake fails as old servers' do: one more session with each such
+    /// address, up to the server's hello.
+    #[arg(long)]
+    legacy_tls: bool,
 }
 
 /// A stage of the scan.
@@ -128,6 +132,7 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
         extras: Extras {
             look_aside: args.on_request.look_aside,
             fetch_without_record: args.on_request.fetch_without_record,
+            legacy_tls: args.on_request.legacy_tls,
         },
         chunk_lines: args.chunk_lines.get(),
         resume: args.resume,

@@ -99,3 +99,15 @@ fn hexadecimal(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// Bits of RSA keys by which our TLS library checks signatures.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+
+/// Whether a certificate's key is an RSA key of a size by which our TLS library checks no signature.
+pub(crate) fn is_rsa_out_of_range(der: &[u8]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => !RSA_BITS.contains(&key.key_size()),
+        _ => false,
+    }
+}

@@ -102,12 +102,14 @@ pub struct Extras {
     pub look_aside: bool,
     /// Fetch a policy that no TXT announces: two address queries a domain, and a fetch where there is a host.
     pub fetch_without_record: bool,
+    /// Offer TLS 1.1 to MX hosts whose handshake fails as old servers' do: one more session each.
+    pub legacy_tls: bool,
 }
 
 impl Extras {
     /// All of it, as for a few domains.
     pub fn all() -> Self {
-        Self { look_aside: true, fetch_without_record: true }
+        Self { look_aside: true, fetch_without_record: true, legacy_tls: true }
     }
 }
 
@@ -182,6 +184,7 @@ impl ScanConfig {
             ("stages.smtp", self.stages.smtp.into()),
             ("extras.look_aside", self.extras.look_aside.into()),
             ("extras.fetch_without_record", self.extras.fetch_without_record.into()),
+            ("extras.legacy_tls", self.extras.legacy_tls.into()),
             ("https_port", self.https_port.into()),
             ("smtp_port", self.smtp_port.into()),
             ("seed", self.seed.into()),

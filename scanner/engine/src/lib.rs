@@ -35,6 +35,7 @@ mod error;
 mod events;
 mod folder;
 mod https;
+mod legacy;
 mod load;
 mod net;
 mod once;

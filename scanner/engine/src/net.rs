@@ -66,6 +66,8 @@ pub struct ProbeSettings {
     pub policy_bytes_max: usize,
     /// Most addresses of one policy host that are tried.
     pub addresses_max: usize,
+    /// Whether TLS 1.1 is offered where a handshake fails as old servers' do.
+    pub legacy_tls: bool,
 }
 
 impl ProbeSettings {
@@ -82,6 +84,7 @@ impl ProbeSettings {
             user_agent: user_agent(contact),
             policy_bytes_max: 64 << 10,
             addresses_max: 16,
+            legacy_tls: false,
         }
     }
 }

@@ -346,6 +346,7 @@ fn withheld_session(host: String, address: IpAddr, port: u16, cause: OwnCause) -
         replies: Vec::new(),
         early_bytes: None,
         tls: None,
+        legacy: None,
         ending: Ending::withheld(Stage::Connect, cause),
     }
 }

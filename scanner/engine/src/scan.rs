@@ -233,6 +233,7 @@ fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
         connect_timeout: config.connect_timeout,
         policy_timeout: config.policy_timeout,
         smtp_timeout: config.smtp_timeout,
+        legacy_tls: config.extras.legacy_tls,
         ..ProbeSettings::new(config.ehlo_name.as_str(), &config.contact)
     };
     Net::new(dns_settings(config, config.resolvers.clone()), &pacing, gate, opt_out, settings)

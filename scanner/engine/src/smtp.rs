@@ -10,7 +10,7 @@ use mxray_protocol::smtp::{Dialogue, Event, Outcome, ReplyFlaw, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::{Net, clock, connect, tls};
+use crate::{Net, clock, connect, legacy, tls};
 
 /// Most bytes read at once.
 const READ_BYTES_MAX: usize = 4 << 10;
@@ -43,6 +43,12 @@ pub async fn probe(net: &Net, host: &str, address: IpAddr) -> Session {
     session.row.ending = session.run(net, begin + net.settings.smtp_timeout).await;
     session.row.elapsed_us = begin.elapsed().as_micros() as u64;
     drop(permit);
+    let alert = session.row.tls.as_ref().and_then(|tls| tls.alert.as_deref());
+    if net.settings.legacy_tls && legacy::is_suspected(&session.row.ending, alert) {
+        let (hello, certificates) = legacy::ask(net, host, address).await;
+        session.row.legacy = Some(hello);
+        session.certificates.extend(certificates);
+    }
     session
 }
 
@@ -94,7 +100,7 @@ impl Session {
 }
 
 /// How far a conversation went.
-enum Talk {
+pub(crate) enum Talk {
     /// The server is ready for TLS; these bytes followed its word in the clear.
     Handshake(Vec<u8>),
     /// It is over.
@@ -102,7 +108,7 @@ enum Talk {
 }
 
 /// Drives the dialogue until it asks for TLS or is over, and writes down every reply.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     dialogue: &mut Dialogue,
     replies: &mut Vec<Reply>,
@@ -226,6 +232,7 @@ fn blank_row(net: &Net, host: &str, address: IpAddr) -> SmtpSessionRow {
         replies: Vec::new(),
         early_bytes: None,
         tls: None,
+        legacy: None,
         ending: Ending::Completed,
     }
 }

@@ -103,6 +103,16 @@ impl Handshake {
     }
 }
 
+/// A cipher suite's name in IANA's registry.
+pub(crate) fn suite_name(suite: u16) -> String {
+    words::cipher_suite(suite.into())
+}
+
+/// An alert's name in RFC 8446 §6.
+pub(crate) fn alert_name(code: u8) -> String {
+    words::alert(code.into())
+}
+
 /// The alert that an error carries, by its name in RFC 8446 §6.
 pub(crate) fn alert_of(error: &io::Error) -> Option<String> {
     match rustls_error(error) {
@@ -185,6 +195,7 @@ impl Recorder {
         &self,
         version: ProtocolVersion,
         scheme: SignatureScheme,
+        certificate: &[u8],
         verified: &Result<HandshakeSignatureValid, Error>,
     ) -> HandshakeSignatureValid {
         let mut recorded = self.recorded();
@@ -192,6 +203,8 @@ impl Recorder {
         recorded.signature_scheme = Some(scheme);
         recorded.signature_valid = match verified {
             Ok(_) => Some(true),
+            // The library checks no signature by such a key, and its word for that is that the signature is bad.
+            Err(_) if certificate::is_rsa_out_of_range(certificate) => None,
             Err(Error::InvalidCertificate(CertificateError::BadSignature)) => Some(false),
             // A certificate or algorithm that cannot be read proves nothing, either way.
             Err(_) => None,
@@ -222,7 +235,7 @@ impl ServerCertVerifier for Recorder {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         let verified = verify_tls12_signature(message, cert, dss, algorithms);
-        Ok(self.note_signature(ProtocolVersion::TLSv1_2, dss.scheme, &verified))
+        Ok(self.note_signature(ProtocolVersion::TLSv1_2, dss.scheme, cert, &verified))
     }
 
     fn verify_tls13_signature(
@@ -233,7 +246,7 @@ impl ServerCertVerifier for Recorder {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         let verified = verify_tls13_signature(message, cert, dss, algorithms);
-        Ok(self.note_signature(ProtocolVersion::TLSv1_3, dss.scheme, &verified))
+        Ok(self.note_signature(ProtocolVersion::TLSv1_3, dss.scheme, cert, &verified))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -32,7 +32,7 @@ pub use dns::{
     TxtRecord,
 };
 pub use ending::{Cause, Ending, OwnCause, Stage};
-pub use mail::{MailHostRow, Reply, SmtpSessionRow};
+pub use mail::{LegacyHello, MailHostRow, Reply, SmtpSessionRow};
 pub use manifest::{Counts, HowEnded, Identity, Manifest, SCHEMA_VERSION};
 pub use part::{FinishedPart, PartError, PartLabel, PartWriter, read_rows};
 pub use policy::{Connect, Header, PolicyRow};

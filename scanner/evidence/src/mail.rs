@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::column::{Column, Kind, bytes, name, text, time, u16, u64};
 use crate::dns::{address_columns, tlsa_columns};
-use crate::{AddressRecord, Ending, Lookup, Micros, Stage, Table, TlsObservation, TlsaRecord};
+use crate::{AddressRecord, Digest, Ending, Lookup, Micros, Stage, Table, TlsObservation, TlsaRecord};
 
 /// A row of `mail_hosts`: a distinct MX host and its addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,47 @@ pub struct Reply {
     pub elapsed_us: u64,
 }
 
+/// The answer to a hello in TLS 1.1 or older, in a session of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegacyHello {
+    /// From the connection to the end, microseconds.
+    pub elapsed_us: u64,
+    /// The version that the server takes: `SSLv3`, `TLSv1.0`, `TLSv1.1`; `None` when it takes none.
+    pub version: Option<String>,
+    /// The suite that it takes, by its IANA name.
+    pub cipher_suite: Option<String>,
+    /// The certificates shown, leaf first, as keys into `certificates`. Nothing proves that it holds their key.
+    pub chain: Vec<Digest>,
+    /// The alert it sent, by its name in RFC 8446 §6.
+    pub alert: Option<String>,
+    /// How it ended: `completed` when the server took the hello.
+    pub ending: Ending,
+}
+
+impl LegacyHello {
+    fn column() -> Column {
+        Column::group(
+            "legacy",
+            "The answer to a hello in TLS 1.1, in a session of its own after a handshake that failed in a way that an old \
+             server may be behind; null where it was not asked for (`--legacy-tls`), or not called for.",
+            vec![
+                u64("elapsed_us", "From the connection to the end, microseconds."),
+                text("version", "The version the server takes: `SSLv3`, `TLSv1.0`, `TLSv1.1`; null when none.").optional(),
+                text("cipher_suite", "The suite it takes, by its IANA name.").optional(),
+                Column::list(
+                    "chain",
+                    Kind::Binary,
+                    "SHA-256 of each certificate shown, leaf first: keys into `certificates`. Nothing proves that the \
+                     server holds their key.",
+                ),
+                text("alert", "The alert it sent, by its name in RFC 8446 §6.").optional(),
+                Ending::column(),
+            ],
+        )
+        .optional()
+    }
+}
+
 /// A row of `smtp_sessions`: one session with one MX host at one address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmtpSessionRow {
@@ -71,6 +112,8 @@ pub struct SmtpSessionRow {
     pub early_bytes: Option<ByteBuf>,
     /// What TLS showed; `None` when no handshake was begun.
     pub tls: Option<TlsObservation>,
+    /// What the server says to TLS 1.1 and older, where that was asked.
+    pub legacy: Option<LegacyHello>,
     /// How it ended: `completed` when `QUIT` was sent after all that was to be asked.
     pub ending: Ending,
 }
@@ -109,6 +152,7 @@ impl Table for SmtpSessionRow {
             bytes("early_bytes", "Bytes in the clear after the reply to STARTTLS: recorded, never acted on.")
                 .optional(),
             TlsObservation::column(),
+            LegacyHello::column(),
             Ending::column(),
         ]
     }

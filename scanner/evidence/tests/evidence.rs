@@ -137,6 +137,7 @@ fn every_other_table_round_trips() {
         }],
         early_bytes: None,
         tls: None,
+        legacy: None,
         ending: Ending::stopped(Stage::Starttls, Cause::Reply),
     };
     assert_eq!(session.reply(Stage::Banner).and_then(|reply| reply.code), Some(220));

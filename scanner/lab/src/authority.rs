@@ -215,6 +215,15 @@ impl Authority {
         Ok(config)
     }
 
+    /// The certificates that `leaf` for `host` is shown with, itself first.
+    pub(crate) fn chain(
+        &self,
+        host: &str,
+        leaf: Leaf,
+    ) -> Result<Vec<CertificateDer<'static>>, AuthorityError> {
+        self.chain_for(host, leaf).map(|(chain, _)| chain)
+    }
+
     fn chain_for(
         &self,
         host: &str,

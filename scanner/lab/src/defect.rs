@@ -200,6 +200,9 @@ catalogue! {
         MxCertMalformed = "mx-cert-untrusted" / "malformed",
         MxCertExpiring = "mx-cert-expiring",
         MxCertVaries = "mx-cert-varies",
+        MxTls11 = "mx-tls-old" / "tls-1-1",
+        MxTls10 = "mx-tls-old" / "tls-1-0",
+        MxSsl30 = "mx-tls-old" / "ssl-3",
     ;
     Tlsrpt:
         TlsrptMultiple = "tlsrpt-multiple",
@@ -278,6 +281,16 @@ impl Defect {
                 | Self::PolicyCertMalformed
                 | Self::PolicyCertExpiring
         )
+    }
+
+    /// The version that an MX host speaks at most, as on the wire, where that is older than TLS 1.2.
+    pub(crate) const fn old_tls(self) -> Option<[u8; 2]> {
+        match self {
+            Self::MxTls11 => Some([3, 2]),
+            Self::MxTls10 => Some([3, 1]),
+            Self::MxSsl30 => Some([3, 0]),
+            _ => None,
+        }
     }
 
     /// Whether it leaves an MX host without a place to connect to; a CNAME (RFC 5321 §5.1) does not.

@@ -26,6 +26,7 @@ mod lab;
 mod ledger;
 mod listener;
 mod names;
+mod old_tls;
 mod params;
 mod plan;
 mod smtp;

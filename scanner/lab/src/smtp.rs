@@ -19,6 +19,7 @@ use crate::domain::{HOST_LABELS, HostId};
 use crate::https::{ALERT_HANDSHAKE_FAILURE, close_after};
 use crate::ledger::{Ledger, Seen, SmtpSeen};
 use crate::listener::{Stop, stopped};
+use crate::old_tls;
 use crate::plan::Slot;
 use crate::world::World;
 
@@ -29,7 +30,7 @@ const LINE_BYTES_MAX: usize = 1_024;
 /// A session has so many commands at most.
 const COMMANDS_MAX: usize = 100;
 /// The alert `protocol_version`, as a server that knows TLS 1.0 alone sends it.
-const ALERT_PROTOCOL_VERSION: [u8; 7] = [0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46];
+pub(crate) const ALERT_PROTOCOL_VERSION: [u8; 7] = [0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46];
 
 /// A `ServerHello` (RFC 5246 §7.4.1.3) of TLS 1.2 that takes `TLS_RSA_WITH_NULL_MD5`, which no client offers.
 const HELLO_OF_A_SUITE_NOT_OFFERED: [u8; 47] = {
@@ -131,6 +132,10 @@ impl MxHosts {
         if host.defect == Some(Defect::HandshakeNotTls) {
             stream.read_u8().await?;
             return close_after(&mut stream, b"500 5.5.2 Error: command not recognized\r\n").await;
+        }
+        if let Some(version) = host.defect.and_then(Defect::old_tls) {
+            let chain = self.authority.chain(&host.name, Leaf::Valid).map_err(io::Error::other)?;
+            return old_tls::answer(&mut stream, version, &chain).await;
         }
         let mut hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         seen.sni = hello.client_hello().server_name().map(str::to_ascii_lowercase);

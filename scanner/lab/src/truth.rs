@@ -78,6 +78,9 @@ impl World {
             for host in &hosts {
                 if let Some(defect) = host.defect {
                     plant(&host.name, defect);
+                    if defect.old_tls().is_some() {
+                        plant(&host.name, Defect::HandshakeProtocolVersion);
+                    }
                 }
             }
         }
@@ -228,7 +231,10 @@ impl Witness {
                 | Defect::HandshakeClosed
                 | Defect::HandshakeNotTls
                 | Defect::HandshakeSignature
-                | Defect::HandshakeFailed,
+                | Defect::HandshakeFailed
+                | Defect::MxTls11
+                | Defect::MxTls10
+                | Defect::MxSsl30,
             ) => Known::No,
             _ => self.starttls(),
         }

@@ -3,6 +3,7 @@
 //! Pure and total: bytes in, a value or its flaws out. No socket, no clock, no random number.
 
 pub mod aside;
+pub mod legacy_tls;
 pub mod mx_pattern;
 pub mod name;
 mod placeholder;

@@ -134,4 +134,15 @@ pub(crate) const RULES: &[Rule] = &[
         advice: "Nothing, if it is meant; else find the server that was forgotten when the certificate was renewed.",
         ..CERTIFICATE
     },
+    Rule {
+        id: RuleId::MxTlsOld,
+        name: "mx-tls-old",
+        summary: "The best version of TLS that an MX host agrees to is older than 1.2. Judged only where a run was asked to \
+            offer older ones",
+        section: "RFC 8996 §4, §5, RFC 7568 §3",
+        effect: Effect::None,
+        advice: "Let the mail server speak TLS 1.2 or 1.3: many senders no longer offer anything older.",
+        causes: &[cause("tls-1-1", "TLS 1.1"), cause("tls-1-0", "TLS 1.0"), cause("ssl-3", "SSL 3.0")],
+        ..CERTIFICATE
+    },
 ];

@@ -116,6 +116,7 @@ pub(crate) fn session(host: &str, address: &str) -> SmtpSessionRow {
         ],
         early_bytes: None,
         tls: Some(tls(host)),
+        legacy: None,
         ending: Ending::Completed,
     }
 }

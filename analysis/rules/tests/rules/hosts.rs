@@ -1,6 +1,6 @@
 //! The MX host axes: RFC 5321 §5.1, RFC 3207, RFC 8461 §4.2.
 
-use mxray_evidence::{Cause, Ending, OwnCause, SmtpSessionRow, Stage, TlsObservation};
+use mxray_evidence::{Cause, Ending, LegacyHello, OwnCause, SmtpSessionRow, Stage, TlsObservation};
 use mxray_rules::{ChainAssessment, ChainProblem, Effect, Outcome};
 
 use crate::case::{Case, DAY, Host, NOW, chain, cut, dangling, lookup, mx, reply, session, timed_out, tls};
@@ -170,8 +170,8 @@ fn a_host_that_was_not_reached_is_unknown_and_violates_nothing() {
         assert!(case.unknowns().contains(&rule.to_owned()));
         assert_eq!(
             case.unknowns().iter().filter(|name| name.starts_with("mx-")).count(),
-            6,
-            "itself and the certificates"
+            7,
+            "itself, and what a handshake shows"
         );
         for rule in STARTTLS {
             assert_eq!(case.outcome(rule), Outcome::Unknown, "{rule}");
@@ -295,4 +295,34 @@ fn certificates_that_end_soon_or_differ_are_lints() {
         Case::with_host(&two(session(HOST, "192.0.2.1"), session(HOST, ""))).outcome("mx-cert-varies"),
         Outcome::Pass
     );
+}
+
+#[test]
+fn rfc8996_a_host_that_takes_nothing_newer_than_tls_1_1() {
+    let refused = |alert: &str, hello: Option<Option<&str>>| {
+        let mut row = unshaken(Cause::TlsAlert);
+        row.tls.as_mut().expect("a handshake").alert = Some(alert.to_owned());
+        row.legacy = hello.map(|version| LegacyHello {
+            elapsed_us: 1,
+            version: version.map(str::to_owned),
+            cipher_suite: None,
+            chain: Vec::new(),
+            alert: None,
+            ending: Ending::Completed,
+        });
+        Case::with_session(row, None)
+    };
+    for (version, cause) in [("TLSv1.1", "tls-1-1"), ("TLSv1.0", "tls-1-0"), ("SSLv3", "ssl-3")] {
+        // Whatever the alert: it has no version in common with a sender of today.
+        for alert in ["protocol_version", "handshake_failure"] {
+            let wanted = ["starttls-handshake/protocol-version".to_owned(), format!("mx-tls-old/{cause}")];
+            assert_eq!(refused(alert, Some(Some(version))).violations(), wanted);
+        }
+    }
+    let neither = refused("handshake_failure", Some(None));
+    assert_eq!(neither.violations(), ["starttls-handshake/alert"]);
+    assert_eq!(neither.outcome("mx-tls-old"), Outcome::NotApplicable);
+    let unasked = refused("protocol_version", None);
+    assert_eq!(unasked.unknowns(), ["mx-tls-old"]);
+    assert_eq!(Case::sound().outcome("mx-tls-old"), Outcome::Pass);
 }

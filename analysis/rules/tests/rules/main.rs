@@ -3,6 +3,7 @@
 mod aside;
 mod case;
 mod certificates;
+mod choices;
 mod codebook;
 mod corpora;
 mod dane;

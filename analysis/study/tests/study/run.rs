@@ -175,6 +175,7 @@ fn session(host: &str) -> SmtpSessionRow {
         ],
         early_bytes: None,
         tls: Some(tls(host)),
+        legacy: None,
         ending: Ending::Completed,
     }
 }

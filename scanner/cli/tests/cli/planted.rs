@@ -46,7 +46,7 @@ const UNSIGNED: [&str; 12] = [
 ];
 
 /// What follows from a defect by the rules' own definitions: the defect's rule, and the other.
-const CONSEQUENCES: [(&str, &str, &str); 4] = [
+const CONSEQUENCES: [(&str, &str, &str); 5] = [
     ("mx-policy-mismatch-some", "mx-pattern-unused", "the pattern that misses its host matches no other"),
     (
         "sts-record-wrong-owner",
@@ -54,6 +54,7 @@ const CONSEQUENCES: [(&str, &str, &str); 4] = [
         "the record that would announce it stands elsewhere",
     ),
     ("sts-record-cname-dangling", "sts-policy-without-record", "the record that would announce it is gone"),
+    ("mx-tls-old", "starttls-handshake", "a sender of today has no version in common with it"),
     ("tlsrpt-wrong-owner", "tlsrpt-absent-with-policy", "the record stands elsewhere"),
 ];
 
@@ -73,6 +74,7 @@ const BEHIND_THE_DOOR: &[&str] = &[
     "mx-cert-untrusted",
     "mx-cert-expiring",
     "mx-cert-varies",
+    "mx-tls-old",
 ];
 
 /// A finding, as far as it is compared: domain, subject, rule, sub-cause.

@@ -9,6 +9,7 @@ mod beside;
 mod certificate;
 mod dns;
 mod https;
+mod legacy;
 mod opt_out;
 mod pacing;
 mod run;

@@ -250,12 +250,11 @@ fn write_zones(desk: &Path) -> String {
         let text = zone_text(name);
         fs::write(desk.join(format!("{name}.zone")), text).unwrap();
         writeln!(root, "{name}. NS ns.{name}.\nns.{name}. A 127.0.0.1").unwrap();
-        let own = match signed {
-            Some((algorithm, args)) => sign(desk, name, algorithm, args),
-            None => {
-                fs::copy(desk.join(format!("{name}.zone")), desk.join(format!("{name}.signed"))).unwrap();
-                String::new()
-            }
+        let own = if let Some((algorithm, args)) = signed {
+            sign(desk, name, algorithm, args)
+        } else {
+            fs::copy(desk.join(format!("{name}.zone")), desk.join(format!("{name}.signed"))).unwrap();
+            String::new()
         };
         let ds = match ds {
             Ds::None => continue,

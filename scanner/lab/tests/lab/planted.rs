@@ -351,7 +351,9 @@ fn host(witness: &Witness, defect: Defect, row: &PlantedDefect) {
         Defect::StarttlsMangled => witness.session(host).ehlo.contains("250-XXXXXXXA\r\n"),
         Defect::StarttlsRejected => witness.session(host).starttls.unwrap().starts_with(['4', '5']),
         Defect::HandshakeAlert => handshake().contains("HandshakeFailure"),
-        Defect::HandshakeProtocolVersion => handshake().contains("ProtocolVersion"),
+        Defect::HandshakeProtocolVersion | Defect::MxTls11 | Defect::MxTls10 | Defect::MxSsl30 => {
+            handshake().contains("ProtocolVersion")
+        }
         Defect::HandshakeClosed => handshake().contains("eof") || handshake().contains("end of file"),
         Defect::HandshakeNotTls => handshake().contains("corrupt message"),
         Defect::HandshakeSignature => handshake().contains("ignature"),
