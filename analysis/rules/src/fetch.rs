@@ -2,7 +2,7 @@
 
 mod table;
 
-use mxray_evidence::{Cause, Ending, Micros, PolicyRow, Stage};
+use mxray_evidence::{Cause, Connect, Ending, Micros, PolicyRow, Stage};
 
 use crate::certificates::ChainAssessment;
 use crate::chain::CertificateRules;
@@ -145,14 +145,28 @@ impl<'a> Judging<'_, 'a> {
             let behind = [&behind, &CERTIFICATE.all()[..], RESPONSE, &[RuleId::StsFetchMediaType]].concat();
             return Some(self.unknown(&behind));
         }
-        let cause = match causes[0] {
+        let word = |cause: Cause| match cause {
             Cause::Timeout => "timeout",
             Cause::Unreachable => "unreachable",
             _ => "refused",
         };
-        let tried =
-            stopped.map(|(connect, cause)| format!("{}: {cause}", connect.address)).collect::<Vec<_>>();
-        Some(self.violation(RuleId::StsHostUnreachable, Some(cause), tried.join(", ")))
+        let tried = stopped
+            .clone()
+            .map(|(connect, cause)| format!("{}: {cause}", connect.address))
+            .collect::<Vec<_>>();
+        // Each family by what it says first: one can be refused and the other time out.
+        let is_v6 = |connect: &Connect| connect.address.contains(':');
+        let of_family = |v6: bool| stopped.clone().find(move |(connect, _)| is_v6(connect) == v6);
+        let families = [of_family(false), of_family(true)].into_iter().flatten().map(|(_, cause)| cause);
+        let mut told: Vec<&str> = families.map(word).collect();
+        if told.is_empty() {
+            told.push(word(causes[0]));
+        }
+        let mut fetch = None;
+        for cause in told {
+            fetch = Some(self.violation(RuleId::StsHostUnreachable, Some(cause), tried.join(", ")));
+        }
+        fetch
     }
 
     fn handshake(&mut self) -> Option<Fetch<'a>> {

@@ -1,6 +1,6 @@
 //! The fetch axis, RFC 8461 §3.3.
 
-use mxray_evidence::{ByteBuf, Cause, Ending, Header, OwnCause, Stage};
+use mxray_evidence::{ByteBuf, Cause, Connect, Ending, Header, OwnCause, Stage};
 use mxray_rules::{ChainProblem, Effect, Outcome};
 
 use crate::case::{Case, DAY, NOW, chain, dangling, lookup, timed_out, withheld};
@@ -72,6 +72,24 @@ fn rfc8461_3_3_the_policy_host_takes_connections() {
     ] {
         assert_unfetched(&stopped(Stage::Connect, cause), &format!("sts-host-unreachable/{word}"));
     }
+}
+
+#[test]
+fn each_address_family_that_takes_no_connections_is_told_apart() {
+    let mut case = stopped(Stage::Connect, Cause::Refused);
+    let connect = |address: &str, cause| Connect {
+        address: address.to_owned(),
+        port: 443,
+        elapsed_us: 1,
+        ending: Ending::stopped(Stage::Connect, cause),
+    };
+    let attempts =
+        [("192.0.2.80", Cause::Refused), ("192.0.2.81", Cause::Refused), ("2001:db8::80", Cause::Timeout)];
+    case.policy_row().connects = attempts.map(|(address, cause)| connect(address, cause)).into();
+    assert_eq!(case.violations(), ["sts-host-unreachable/refused", "sts-host-unreachable/timeout"]);
+    // One that takes them is enough.
+    case.policy_row().connects[2].ending = Ending::Completed;
+    assert!(!case.violations().iter().any(|name| name.starts_with("sts-host-unreachable")));
 }
 
 #[test]
