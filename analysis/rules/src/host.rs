@@ -93,10 +93,13 @@ pub struct SessionTally {
     pub authenticated: u16,
     /// TLS stands, and the certificate is not valid.
     pub unauthenticated: u16,
+    /// Of all, those that were not held, since others at the address had shown what they would show.
+    pub reused: u16,
 }
 
 impl SessionTally {
     fn add(&mut self, session: &SessionAssessment) {
+        self.reused += u16::from(session.is_reused);
         match session.outcome {
             SessionOutcome::Withheld
             | SessionOutcome::NotGlobal
@@ -206,6 +209,7 @@ impl HostAssessment {
             host: self.host.clone(),
             addresses: self.addresses,
             judged: tally.judged().into(),
+            reused: tally.reused.into(),
             starttls: self.starttls().to_owned(),
             tls_versions: self.tls_versions.clone(),
             certificate: certificate.to_owned(),

@@ -29,6 +29,8 @@ pub struct SessionAssessment {
     pub dane: Option<DaneOutcome>,
     /// The time at which dates are judged.
     pub at: Micros,
+    /// It was not held: others at the address had shown what it would show.
+    pub is_reused: bool,
 }
 
 /// What came of offering TLS 1.1 and older.
@@ -151,9 +153,17 @@ pub fn assess_session(
             .and_then(|tls| tls.chain.first())
             .and_then(|leaf| <[u8; 32]>::try_from(leaf.as_slice()).ok()),
         dane: None,
-        chain: chain.filter(|_| tls.is_some_and(|tls| !tls.chain.is_empty())),
+        chain: chain.filter(|chain| is_shown(row, chain)),
+        is_reused: row.reused_from.is_some(),
         at: at.unwrap_or(row.started),
     }
+}
+
+/// Whether a chain may be judged: one was shown. Where it was shown to another name, a valid one speaks for this name as
+/// well, which it is issued for; of one that is not, nobody knows whether this name would have been shown a better.
+fn is_shown(row: &SmtpSessionRow, chain: &ChainAssessment) -> bool {
+    let is_any = row.tls.as_ref().is_some_and(|tls| !tls.chain.is_empty());
+    is_any && (row.reused_from.is_none() || chain.is_valid())
 }
 
 fn outcome(row: &SmtpSessionRow) -> (SessionOutcome, Option<String>) {

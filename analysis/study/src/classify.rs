@@ -7,6 +7,7 @@
 
 mod chains;
 mod hosts;
+mod late;
 mod opinion;
 mod sinks;
 mod tally;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::StudyError;
 use chains::Chains;
 use hosts::Hosts;
+use late::LatePolicies;
 use opinion::Opinion;
 pub use opinion::{classifications, newest_classification};
 use sinks::Sinks;
@@ -84,9 +86,10 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
     let mut chains = Chains::read(run, &opinion)?;
     let mut hosts = Hosts::assess(run, &mut chains, manifest.dnssec)?;
     let sinks = Sinks::assess(run)?;
+    let mut late = LatePolicies::gather(run)?;
     let mut tallies = Tallies::default();
     for entry in &committed {
-        judge_chunk(run, entry.chunk, &mut chains, &mut hosts, &sinks, &mut tallies, &mut writers)?;
+        judge_chunk(&mut late, entry.chunk, &mut chains, &mut hosts, &sinks, &mut tallies, &mut writers)?;
     }
     let classified = Classified {
         id,
@@ -107,10 +110,10 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
     Ok(classified)
 }
 
-/// Judges the domains of a chunk. The policies of a chunk are those of its domains, so that no more than a
-/// chunk's are held.
+/// Judges the domains of a chunk, with their policies: those that stand in it, and `late`, those that came in a later
+/// one. So no more than a chunk's are held.
 fn judge_chunk(
-    run: &RunDir,
+    late: &mut LatePolicies,
     chunk: u32,
     chains: &mut Chains<'_>,
     hosts: &mut Hosts,
@@ -119,12 +122,19 @@ fn judge_chunk(
     writers: &mut Writers,
 ) -> Result<(), StudyError> {
     let mut policies = std::collections::HashMap::new();
-    for_each_in_chunk::<PolicyRow>(run, chunk, |policy| {
+    let mut judge_policy = |policy: PolicyRow| {
         let chain = policy.tls.as_ref().and_then(|tls| chains.assess(tls, &policy.host, policy.started));
         policies.insert(policy.domain.clone(), (policy, chain));
+    };
+    let (run, late) = (late.run().clone(), late.take(chunk)?);
+    late.into_iter().for_each(&mut judge_policy);
+    for_each_in_chunk::<PolicyRow>(&run, chunk, |policy| {
+        if policy.chunk == chunk {
+            judge_policy(policy);
+        }
         Ok(())
     })?;
-    for_each_in_chunk::<DomainRow>(run, chunk, |domain| {
+    for_each_in_chunk::<DomainRow>(&run, chunk, |domain| {
         hosts.count(&domain);
         let dossier = Dossier {
             domain: &domain,

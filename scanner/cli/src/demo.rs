@@ -133,13 +133,19 @@ fn scan_config(lab: &Lab, folder: &Path) -> Result<ScanConfig, Failure> {
         dns_timeout: DNS_TIMEOUT,
         pacing: PacingLimits {
             connections_max: CONNECTIONS_MAX,
+            slow_connections_max: CONNECTIONS_MAX,
             address_connections_max: CONNECTIONS_MAX,
             address_rate: None,
             prefix_connections_max: CONNECTIONS_MAX,
             prefix_rate: None,
+            operator_connections_max: CONNECTIONS_MAX,
+            operator_rate: None,
             domain_rate: None,
         },
         extras: Extras::all(),
+        // Its servers say the same however often they are asked.
+        refusal_retries: 0,
+        refusal_backoff: Duration::ZERO,
         vantage: Some("demo".to_owned()),
         extra: json!({ "trust_roots": [{ "name": "lab/ca.pem", "pem": pem }] }),
         ..ScanConfig::new(vec![names], folder.join("run"), "demo.example", "https://demo.example/")

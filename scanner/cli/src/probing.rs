@@ -76,6 +76,9 @@ pub(crate) struct ProbeFlags {
     /// Connections at a time, to everybody together.
     #[arg(long, value_name = "N", default_value = "512", help_heading = "Pace")]
     pub(crate) connections: NonZeroU32,
+    /// Connections beside those that have taken longer than a second: silent addresses and tarpits.
+    #[arg(long, value_name = "N", default_value = "2048", help_heading = "Pace")]
+    pub(crate) slow_connections: u32,
     /// Connections to one address at a time.
     #[arg(long, value_name = "N", default_value = "4", help_heading = "Pace")]
     pub(crate) address_connections: NonZeroU32,
@@ -88,6 +91,12 @@ pub(crate) struct ProbeFlags {
     /// Connections begun to one prefix (/24, /48) a second, or `none` for no limit.
     #[arg(long, value_name = "N", default_value = "100", help_heading = "Pace")]
     pub(crate) prefix_rate: Rate,
+    /// Connections to one operator at a time: the registrable domain of an MX host, or of what a name is an alias of.
+    #[arg(long, value_name = "N", default_value = "64", help_heading = "Pace")]
+    pub(crate) operator_connections: NonZeroU32,
+    /// Connections begun to one operator a second, or `none` for no limit.
+    #[arg(long, value_name = "N", default_value = "100", help_heading = "Pace")]
+    pub(crate) operator_rate: Rate,
 
     /// Roots to trust beside the built-in ones when certificates are judged; repeatable.
     #[arg(long, value_name = "FILE.pem", help_heading = "Judgement")]
@@ -137,11 +146,14 @@ impl ProbeFlags {
     fn pacing(&self) -> PacingLimits {
         PacingLimits {
             connections_max: self.connections.get(),
+            slow_connections_max: self.slow_connections,
             address_connections_max: self.address_connections.get(),
             address_rate: self.address_rate.0,
             prefix_connections_max: self.prefix_connections.get(),
             prefix_rate: self.prefix_rate.0,
-            ..PacingLimits::default()
+            operator_connections_max: self.operator_connections.get(),
+            operator_rate: self.operator_rate.0,
+            domain_rate: None,
         }
     }
 
@@ -206,7 +218,7 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Seconds, or a number with its unit. Nothing is waited for without end, and nothing for no time.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let told = || "a time such as 30, 30s, 500ms or 2m is wanted, above nothing and at most a day".to_owned();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);

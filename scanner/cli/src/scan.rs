@@ -7,7 +7,7 @@ mod summary;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, ValueEnum};
 use mxray_engine::{Extras, Input, Progress, ScanConfig, Stages, Stop};
@@ -17,7 +17,7 @@ use self::display::Display;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::probing::ProbeFlags;
-use crate::{config_file, open_files, runtime, stdout};
+use crate::{config_file, open_files, probing, runtime, stdout};
 
 /// Measures: asks DNS, HTTPS and SMTP about every domain of the inputs, and writes what was seen as a run.
 ///
@@ -53,6 +53,17 @@ pub(crate) struct ScanArgs {
     resume: bool,
     #[command(flatten)]
     probe: ProbeFlags,
+    /// MX hosts at one address that must show one certificate before others that it is for are taken to do so, unasked;
+    /// 0 asks every one.
+    #[arg(long, value_name = "N", default_value = "3", help_heading = "Pace")]
+    sni_samples: u32,
+    /// Sessions to try once more where a server said that it has no time now (421, or 4xx to the greeting or EHLO).
+    #[arg(long, value_name = "N", default_value = "2", help_heading = "Pace")]
+    refusal_retries: u16,
+    /// How long such a server's address is left alone, and twice as long each time; its operator for a tenth of it.
+    /// `none` is not at all.
+    #[arg(long, value_name = "TIME", value_parser = pause, default_value = "60s", help_heading = "Pace")]
+    refusal_backoff: Duration,
     /// What to say on stderr.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
@@ -136,8 +147,16 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
         },
         chunk_lines: args.chunk_lines.get(),
         resume: args.resume,
+        sni_samples: args.sni_samples,
+        refusal_retries: args.refusal_retries,
+        refusal_backoff: args.refusal_backoff,
         ..args.probe.config(args.inputs.iter().map(named).collect(), out)?
     })
+}
+
+/// A time, or `none`.
+fn pause(text: &str) -> Result<Duration, String> {
+    if text == "none" { Ok(Duration::ZERO) } else { probing::time(text) }
 }
 
 /// Scans until the input ends or somebody says stop, and tells about it on stderr.

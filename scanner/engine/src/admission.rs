@@ -8,15 +8,21 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use crate::beside::Orphans;
+use mxray_evidence::RunDir;
+
+use crate::beside::Seen;
 use crate::chunk::{Chunk, Delivery, End};
 use crate::config::ScanConfig;
+use crate::error::ScanError;
 use crate::events::{Event, EventSink};
 use crate::load::Load;
+use crate::owed::Owed;
 use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
+use crate::scan::off_the_runtime;
 use crate::source::{Fate, InputDigest, Line, Mark, Message, SourceError};
 use crate::stop::Stop;
+use crate::tray::Tray;
 
 /// Chunks begun and not committed, at most. One whose last host is slow does not hold up the next; how many may
 /// overtake it is bounded by what a crash may cost.
@@ -24,14 +30,17 @@ const CHUNKS_IN_FLIGHT_MAX: usize = 8;
 /// How long a chunk stays open for more lines, at most: a slow scan commits too.
 const CHUNK_OPEN_MAX: Duration = Duration::from_mins(5);
 
+/// How often somebody looks whether what is under way is worth a chunk, when there is no more input.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Why no more lines are let in.
 pub(crate) enum Closing {
     /// The input has ended.
     InputEnded,
     /// The scan was told to stop.
     Told,
-    /// The input cannot be read further.
-    Broken(SourceError),
+    /// The input, or the run, cannot be read further.
+    Broken(ScanError),
 }
 
 /// What lines pass through.
@@ -43,44 +52,98 @@ pub(crate) struct Admission {
     pub(crate) lines: mpsc::Receiver<Result<Message, SourceError>>,
     /// Domains whose lookups are in flight, at most.
     pub(crate) concurrency: usize,
+    pub(crate) config: ScanConfig,
+    pub(crate) run: RunDir,
+    pub(crate) tray: Arc<Tray>,
 }
 
 impl Admission {
-    /// Lets lines in until there is a reason not to. `orphans` belong to no line: they go into
-    /// the first chunk.
-    pub(crate) async fn run(mut self, mut cutter: Cutter, orphans: Orphans) -> Closing {
+    /// Lets lines in until there is a reason not to, and waits until what came of them is done. `owed` is what an
+    /// earlier sitting left.
+    pub(crate) async fn run(mut self, mut cutter: Cutter, owed: Owed) -> Closing {
         let stop = self.stop.clone();
         let mut told = pin!(stop.draining());
-        let domain_places = Arc::new(Semaphore::new(self.concurrency));
-        if !orphans.is_empty() {
-            let chunk = cutter.lasting_chunk().await;
-            for host in orphans.hosts {
-                self.pipeline.begin_host(host, &chunk).await;
-            }
-            for sink in orphans.sinks {
-                self.pipeline.begin_sink(sink, &chunk).await;
-            }
-        }
-        let closing = loop {
-            let line = match self.next_line(&mut cutter, told.as_mut()).await {
-                Ok(line) => line,
-                Err(closing) => break closing,
-            };
-            let place = tokio::select! {
-                biased;
-                () = told.as_mut() => break Closing::Told,
-                place = self.place_for(&line, &mut cutter, &domain_places) => place,
-            };
-            self.admit(line, place, &mut cutter).await;
-        };
+        let mut is_all_begun = !owed.has_more;
+        self.pipeline.begin_owed(owed).await;
+        let closing = self.let_in(&mut cutter, told.as_mut()).await;
         match closing {
-            Closing::Told => self.events.send(Event::Draining),
-            // A run of no lines at all still has its tables.
             Closing::InputEnded if cutter.is_first() => drop(cutter.lasting_chunk().await),
             _ => {}
         }
         cutter.cut();
+        if !matches!(closing, Closing::InputEnded) {
+            return self.leave(cutter, closing).await;
+        }
+        loop {
+            if !self.finish(&mut cutter, told.as_mut()).await {
+                return self.leave(cutter, Closing::Told).await;
+            }
+            if self.tray.take_put_off() == 0 && is_all_begun {
+                return Closing::InputEnded;
+            }
+            // Nothing is under way, and what there is stands on the disk: what is not there is still to be done.
+            match self.read_owed().await {
+                Ok(owed) => {
+                    is_all_begun = !owed.has_more;
+                    self.pipeline.begin_owed(owed).await;
+                }
+                Err(error) => return Closing::Broken(error),
+            }
+        }
+    }
+
+    async fn let_in(&mut self, cutter: &mut Cutter, mut told: Pin<&mut impl Future<Output = ()>>) -> Closing {
+        let domain_places = Arc::new(Semaphore::new(self.concurrency));
+        loop {
+            let line = match self.next_line(cutter, told.as_mut()).await {
+                Ok(line) => line,
+                Err(closing) => return closing,
+            };
+            let place = tokio::select! {
+                biased;
+                () = told.as_mut() => return Closing::Told,
+                place = self.place_for(&line, cutter, &domain_places) => place,
+            };
+            self.admit(line, place, cutter).await;
+        }
+    }
+
+    /// Waits until nothing is under way, and everything is on the disk; `false` when it was told to stop.
+    async fn finish(&self, cutter: &mut Cutter, mut told: Pin<&mut impl Future<Output = ()>>) -> bool {
+        loop {
+            let is_quiet = tokio::select! {
+                biased;
+                () = told.as_mut() => return false,
+                () = self.tray.quiet() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            if is_quiet {
+                cutter.cut_late().await;
+                cutter.all_committed().await;
+                return true;
+            }
+            if cutter.load.is_heavy() || cutter.is_overdue() {
+                cutter.cut_late().await;
+            }
+        }
+    }
+
+    /// Ends what has begun, and keeps what came of it. What waits for its turn is owed from now on.
+    async fn leave(self, mut cutter: Cutter, closing: Closing) -> Closing {
+        if matches!(closing, Closing::Told) {
+            self.events.send(Event::Draining);
+        }
+        self.pipeline.close();
+        self.tray.quiet().await;
+        cutter.cut_late().await;
         closing
+    }
+
+    async fn read_owed(&self) -> Result<Owed, ScanError> {
+        let (run, config) = (self.run.clone(), self.config.clone());
+        off_the_runtime(move || Owed::read(&run, &config, &mut Seen::default(), |_| {}))
+            .await?
+            .map_err(Into::into)
     }
 
     async fn next_line(
@@ -96,7 +159,7 @@ impl Admission {
                 message = self.lines.recv() => match message {
                     Some(Ok(Message::Line(line))) => return Ok(line),
                     Some(Ok(Message::Ready)) => {}
-                    Some(Err(error)) => return Err(Closing::Broken(error)),
+                    Some(Err(error)) => return Err(Closing::Broken(error.into())),
                     None => return Err(Closing::InputEnded),
                 },
                 () = sleep_until(overdue) => cutter.cut(),
@@ -114,8 +177,8 @@ impl Admission {
     ) -> Option<OwnedSemaphorePermit> {
         let load = Arc::clone(&cutter.load);
         while load.is_heavy() {
-            // Only a chunk that is closed can be written and let go.
-            cutter.cut();
+            // Only a chunk that is closed can be written and let go, and what lies on the tray goes with one.
+            cutter.cut_late().await;
             load.eased().await;
         }
         cutter.chunk().await;
@@ -148,6 +211,9 @@ impl Admission {
 /// Cuts the lines that are let in into chunks.
 pub(crate) struct Cutter {
     load: Arc<Load>,
+    tray: Arc<Tray>,
+    /// When the last chunk was closed.
+    last_cut: Instant,
     deliveries: Sender<Delivery>,
     places: Arc<Semaphore>,
     lines_max: u64,
@@ -175,9 +241,18 @@ struct OpenChunk {
 impl Cutter {
     /// A cutter whose first chunk is `next`, behind `mark`. Whole chunks go to `deliveries`, which closes when the
     /// last of them is done.
-    pub(crate) fn new(deliveries: Sender<Delivery>, config: &ScanConfig, next: u32, mark: Mark) -> Self {
+    pub(crate) fn new(
+        deliveries: Sender<Delivery>,
+        config: &ScanConfig,
+        next: u32,
+        mark: Mark,
+        load: Arc<Load>,
+        tray: Arc<Tray>,
+    ) -> Self {
         Self {
-            load: Load::new(config.held_bytes_max),
+            load,
+            tray,
+            last_cut: Instant::now(),
             deliveries,
             places: Arc::new(Semaphore::new(CHUNKS_IN_FLIGHT_MAX)),
             lines_max: config.chunk_lines,
@@ -234,7 +309,27 @@ impl Cutter {
             Digest::Text(text) => text.clone(),
             Digest::Running(digest) => digest.to_text(),
         };
+        self.last_cut = Instant::now();
         chunk.close(End { lines, last_line: self.last_line, input_digest });
+    }
+
+    /// Closes the open chunk; or one without lines, if something lies on the tray that wants to be written.
+    async fn cut_late(&mut self) {
+        if !self.tray.is_empty() {
+            self.lasting_chunk().await;
+        }
+        self.cut();
+    }
+
+    /// Returns when every chunk that was closed is on the disk.
+    async fn all_committed(&self) {
+        let all = CHUNKS_IN_FLIGHT_MAX as u32;
+        drop(self.places.acquire_many(all).await.expect("the semaphore is never closed"));
+    }
+
+    /// Whether so much time has passed since the last chunk that what lies on the tray is to be written.
+    fn is_overdue(&self) -> bool {
+        self.last_cut.elapsed() >= CHUNK_OPEN_MAX
     }
 
     /// When the open chunk has been open for long enough, if it holds anything.

@@ -19,25 +19,6 @@ pub(crate) struct Seen {
     pub(crate) sinks: Once,
 }
 
-/// What committed domains name and nobody looked at.
-#[derive(Debug, Default)]
-pub(crate) struct Orphans {
-    /// MX hosts.
-    pub(crate) hosts: Vec<String>,
-    /// Names that TLS reports go to.
-    pub(crate) sinks: Vec<String>,
-}
-
-impl Orphans {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.hosts.is_empty() && self.sinks.is_empty()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.hosts.len() + self.sinks.len()
-    }
-}
-
 /// Whether a policy is to be fetched: one is announced by any TXT, or it was asked for where none is.
 pub(crate) fn is_fetched(row: &DomainRow, extras: Extras) -> bool {
     let is_there = row.mx.status() != LookupStatus::NxDomain;

@@ -1,6 +1,7 @@
-//! A chunk of the input, and everything that was first seen in it.
+//! A chunk of the input: its lines, and what was asked about each.
 //!
-//! Whoever works for a chunk holds a [`Work`] of it, and puts what it found into it in the end. The chunk is whole
+//! Whoever works for a chunk holds a [`Work`] of it, and puts what it found into it in the end. That are the lookups of
+//! its domains, and nothing that could take longer: what comes of them lies on the [`Tray`](crate::tray::Tray). The chunk is whole
 //! when it is closed, and everybody who ever held a piece of its work has put something in. Work that is dropped
 //! undone (a task was cancelled, or panicked) leaves the chunk broken, and a broken chunk is never written:
 //! there is no other way for half a chunk to look whole.
@@ -111,6 +112,11 @@ impl Chunk {
         Arc::new(Self { number, state: Mutex::new(state), deliveries })
     }
 
+    /// Its number.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Begins a piece of work about something: a name.
     pub(crate) fn begin(self: &Arc<Self>, subject: &str) -> Work {
         self.state().work_begun += 1;
@@ -178,8 +184,8 @@ impl Work {
         state.work_done += 1;
     }
 
-    /// The chunk, to begin more work for it.
-    pub(crate) fn chunk(&self) -> &Arc<Chunk> {
+    /// The chunk.
+    pub(crate) fn chunk(&self) -> &Chunk {
         &self.chunk
     }
 }
@@ -198,7 +204,7 @@ const ROW_BYTES: u64 = 1_024;
 
 impl Rows {
     /// Puts something in, and says about how many bytes it takes.
-    fn put(&mut self, found: Found) -> u64 {
+    pub(crate) fn put(&mut self, found: Found) -> u64 {
         match found {
             Found::Domain(row) => {
                 let aside = row.aside_txt.iter().flat_map(|lookup| &lookup.records);
@@ -233,6 +239,22 @@ impl Rows {
                 self.smtp_sessions.push(*row);
                 ROW_BYTES + (lines + early) as u64 + certificates
             }
+        }
+    }
+
+    /// Adds what was found elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Self { domains, policies, mail_hosts, smtp_sessions, report_sinks, rejects, certificates } =
+            other;
+        self.domains.extend(domains);
+        self.policies.extend(policies);
+        self.mail_hosts.extend(mail_hosts);
+        self.smtp_sessions.extend(smtp_sessions);
+        self.report_sinks.extend(report_sinks);
+        self.rejects.extend(rejects);
+        for (digest, (der, seen)) in certificates {
+            let (_, first_seen) = self.certificates.entry(digest).or_insert((der, seen));
+            *first_seen = seen.min(*first_seen);
         }
     }
 
@@ -287,8 +309,7 @@ mod tests {
     #[test]
     fn a_chunk_is_whole_when_it_is_closed_and_all_its_work_is_done() {
         let (chunk, deliveries, load, places) = chunk();
-        let (first, second) = (chunk.begin("a"), chunk.begin("b"));
-        let third = first.chunk().begin("c");
+        let (first, second, third) = (chunk.begin("a"), chunk.begin("b"), chunk.begin("c"));
         first.done(host());
         chunk.close(end());
         second.done(host());

@@ -23,6 +23,7 @@ use crate::events::{Event, EventSink};
 use crate::once::Once;
 use crate::progress::{Progress, add};
 use crate::stop::Stop;
+use crate::tray::Tray;
 use crate::{certificate, clock};
 
 /// A run that is open for writing: by one scanner, which holds its lock.
@@ -39,6 +40,8 @@ pub(crate) struct OpenRun {
 /// The thread that writes.
 pub(crate) struct Writer {
     pub(crate) run: OpenRun,
+    /// What belongs to no line.
+    pub(crate) tray: Arc<Tray>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: EventSink,
     pub(crate) stop: Stop,
@@ -88,7 +91,15 @@ impl Writer {
     }
 
     fn commit(&mut self, chunk: WholeChunk) -> Result<(), ScanError> {
-        let WholeChunk { number, end, rows, .. } = chunk;
+        let WholeChunk { number, end, mut rows, .. } = chunk;
+        if let Some(subject) = self.tray.broken() {
+            return Err(ScanError::WorkLost { chunk: number, subject: Some(subject) });
+        }
+        // Held until it is written: memory is given back with them.
+        let mut laid = self.tray.take(number);
+        for laid in &mut laid {
+            rows.add(std::mem::take(&mut laid.rows));
+        }
         let rows = SortedRows::new(rows, &self.run.certificates);
         let counts = rows.counts(end.lines);
         if counts.lines != counts.domains + counts.rejects {

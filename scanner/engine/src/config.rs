@@ -76,6 +76,16 @@ pub struct ScanConfig {
     /// Bytes of rows that may wait to be written. When there are more, the chunk is cut short and no line is let in
     /// until some are.
     pub held_bytes_max: u64,
+    /// Bytes that parked policy fetches and sessions may take. What finds no room is done at the end of the scan.
+    pub parked_bytes_max: u64,
+    /// MX hosts at one address that must have been shown one chain before others that it is for are not asked any more;
+    /// 0 asks every one.
+    pub sni_samples: u32,
+    /// Sessions that are tried once more after a server said that it has no time now.
+    pub refusal_retries: u16,
+    /// How long such a server's address is left alone, the first time; then twice as long each time.
+    #[serde(serialize_with = "seconds")]
+    pub refusal_backoff: Duration,
     /// Where from: a word of the operator's.
     pub vantage: Option<String>,
     /// Go on with the run in `out` where its journal ends.
@@ -152,6 +162,10 @@ impl ScanConfig {
             seed: 0,
             chunk_lines: 10_000,
             held_bytes_max: 256 << 20,
+            parked_bytes_max: 256 << 20,
+            sni_samples: 3,
+            refusal_retries: 2,
+            refusal_backoff: Duration::from_mins(1),
             vantage: None,
             resume: false,
             extra: serde_json::Value::Null,
@@ -187,6 +201,7 @@ impl ScanConfig {
             ("extras.legacy_tls", self.extras.legacy_tls.into()),
             ("https_port", self.https_port.into()),
             ("smtp_port", self.smtp_port.into()),
+            ("sni_samples", self.sni_samples.into()),
             ("seed", self.seed.into()),
         ]
     }

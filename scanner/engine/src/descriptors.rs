@@ -12,16 +12,17 @@ pub(crate) fn fit(limits: &mut PacingLimits) -> Option<String> {
 }
 
 fn fit_to(limits: &mut PacingLimits, files: u32) -> Option<String> {
-    let wanted = limits.connections_max;
+    let PacingLimits { connections_max: brisk, slow_connections_max: slow, .. } = *limits;
     let allowed = files.saturating_sub(RESERVED).max(1);
-    if wanted <= allowed {
-        return None;
-    }
-    limits.connections_max = allowed;
-    Some(format!(
-        "the limit of {files} open files allows {allowed} connections at a time, not {wanted}: raise it (ulimit -n) \
-         to go faster"
-    ))
+    limits.connections_max = brisk.min(allowed);
+    limits.slow_connections_max = slow.min(allowed - limits.connections_max);
+    let (brisk_left, slow_left) = (limits.connections_max, limits.slow_connections_max);
+    ((brisk_left, slow_left) != (brisk, slow)).then(|| {
+        format!(
+            "the limit of {files} open files allows {brisk_left} connections at a time and {slow_left} slow ones, not \
+             {brisk} and {slow}: raise it (ulimit -n) to go faster"
+        )
+    })
 }
 
 /// The soft limit on open files, by `proc_pid_limits(5)`; `None` when there is none.
@@ -39,9 +40,10 @@ mod tests {
         let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
                       Max open files            1024                 524288               files     \n";
         assert_eq!(soft_limit(limits), Some(1024));
-        let mut pacing = PacingLimits { connections_max: 1_000, ..PacingLimits::default() };
+        let mut pacing =
+            PacingLimits { connections_max: 500, slow_connections_max: 500, ..PacingLimits::default() };
         assert!(fit_to(&mut pacing, 1024).is_some());
-        assert_eq!(pacing.connections_max, 768);
+        assert_eq!((pacing.connections_max, pacing.slow_connections_max), (500, 268));
         assert_eq!(fit_to(&mut pacing, 1024), None);
         assert!(fit_to(&mut pacing, 10).is_some());
         assert_eq!(pacing.connections_max, 1, "one connection is always possible");

@@ -24,8 +24,8 @@ pub enum Event {
         folder: String,
         /// What is committed already.
         counts: Counts,
-        /// MX hosts named by committed domains that a crash left unprobed.
-        orphans: u64,
+        /// MX hosts, sessions and policies that committed rows ask for, and that are still to be measured.
+        owed: u64,
     },
     /// The run was complete already: nothing is done.
     AlreadyComplete {

@@ -7,18 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mxray_evidence::journal::Journal;
-use mxray_evidence::{
-    CertificateRow, Counts, DomainRow, HowEnded, Identity, MailHostRow, Manifest, ReportSinkRow, RunDir,
-    SCHEMA_VERSION, tables,
-};
+use mxray_evidence::{CertificateRow, Counts, HowEnded, Identity, Manifest, RunDir, SCHEMA_VERSION, tables};
 
-use crate::beside::{Orphans, report_sinks};
+use crate::beside::Seen;
 use crate::clock;
 use crate::commit::OpenRun;
 use crate::config::ScanConfig;
 use crate::error::ScanError;
 use crate::once::Once;
-use crate::pipeline::probed_hosts;
+use crate::owed::Owed;
 use crate::source::Mark;
 
 /// The file whose lock a scanner holds. It stays: a lock file that comes and goes is a race.
@@ -31,12 +28,12 @@ pub(crate) struct Opened {
     pub(crate) mark: Mark,
     /// Domains that have a row.
     pub(crate) domains: Once,
-    /// MX hosts that are probed, or will be by `orphans`.
+    /// MX hosts that are probed, or are owed.
     pub(crate) hosts: Once,
-    /// Report sinks that are looked up, or will be by `orphans`.
+    /// Report sinks that are looked up, or are owed.
     pub(crate) sinks: Once,
-    /// What committed domains name, and a chunk was to look at that a crash took.
-    pub(crate) orphans: Orphans,
+    /// What committed rows ask for, and a crash or a stop came before.
+    pub(crate) owed: Owed,
 }
 
 /// Refuses what can be refused before anything is asked or written. `Some` is the run that is complete already.
@@ -112,7 +109,7 @@ fn begin(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<O
         domains: Once::default(),
         hosts: Once::default(),
         sinks: Once::default(),
-        orphans: Orphans::default(),
+        owed: Owed::default(),
     })
 }
 
@@ -142,23 +139,13 @@ fn resume(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<
     dir.for_each(|row: CertificateRow| {
         certificates.claim(&row.sha256);
     })?;
-    let mut hosts = Once::default();
-    dir.for_each(|row: MailHostRow| {
-        hosts.claim(row.host.as_bytes());
-    })?;
-    let mut sinks = Once::default();
-    dir.for_each(|row: ReportSinkRow| {
-        sinks.claim(row.sink.as_bytes());
-    })?;
-    let mut domains = Once::default();
-    let mut orphans = Orphans::default();
-    dir.for_each(|row: DomainRow| {
+    let (mut seen, mut domains) = (Seen::default(), Once::default());
+    let owed = Owed::read(&dir, config, &mut seen, |row| {
         domains.claim(row.domain.as_bytes());
-        orphans.hosts.extend(probed_hosts(&row).into_iter().filter(|host| hosts.claim(host.as_bytes())));
-        orphans.sinks.extend(report_sinks(&row).into_iter().filter(|sink| sinks.claim(sink.as_bytes())));
     })?;
+    let Seen { hosts, sinks } = seen;
     let run = OpenRun { dir, manifest, journal, certificates, _lock: lock };
-    Ok(Opened { run, mark, domains, hosts, sinks, orphans })
+    Ok(Opened { run, mark, domains, hosts, sinks, owed })
 }
 
 /// Makes what is missing of the folder, and opens the journal, cutting off a line that a crash left half.

@@ -6,6 +6,7 @@
 mod exchange;
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use mxray_evidence::{
     AddressRecord, Cause, Connect, Ending, Lookup, LookupStatus, OwnCause, PolicyRow, Stage,
@@ -15,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::dns::withheld_lookup;
-use crate::{Net, Permit, ProbeSettings, clock, connect};
+use crate::pacing::operator_of;
+use crate::{Net, ProbeSettings, clock, connect};
 
 /// The only protocol offered by ALPN.
 const ALPN: &[u8] = b"http/1.1";
@@ -30,38 +32,120 @@ pub struct Fetched {
 }
 
 /// Fetches a domain's policy from `mta-sts.<domain>`: its addresses first, then one address after another until one
-/// takes the connection. It waits for its turn at each, and always gives a row.
+/// takes the connection. It waits for nobody's leave, and always gives a row.
 pub async fn fetch_policy(net: &Net, domain: &str) -> Fetched {
-    let host = format!("mta-sts.{domain}");
-    if net.opt_out.names(&host) {
-        let unasked = || withheld_lookup(&host, OwnCause::OptOut);
-        let mut fetched = Fetched::new(domain, &host, unasked(), unasked());
-        fetched.row.ending = Ending::withheld(Stage::Dns, OwnCause::OptOut);
-        return fetched;
+    let mut fetch = PolicyFetch::resolve(net, domain).await;
+    while let Some(address) = fetch.next_address(net) {
+        if fetch.attempt(net, address).await {
+            break;
+        }
     }
-    let (a, aaaa) = tokio::join!(net.resolver.a(&host), net.resolver.aaaa(&host));
-    let mut fetched = Fetched::new(domain, &host, a, aaaa);
-    fetched.row.started = clock::now();
-    let begin = Instant::now();
-    fetched.row.ending = match fetched.connect(net).await {
-        Ok(connected) => fetched.fetch(net, connected).await,
-        Err(ending) => ending,
-    };
-    fetched.row.elapsed_us = begin.elapsed().as_micros() as u64;
-    fetched
+    fetch.end()
 }
 
-/// A connection, for as long as there is leave and time to use it.
-struct Connected {
-    stream: TcpStream,
-    deadline: Instant,
-    _permit: Permit,
+/// A policy fetch under way: its addresses are known, and each of them may have to be waited for.
+pub(crate) struct PolicyFetch {
+    fetched: Fetched,
+    /// Addresses that were not tried yet, the last of them next.
+    untried: Vec<IpAddr>,
+    /// Of the deadline, which counts the exchanges and not the waits for our own turn.
+    time_left: Duration,
+    /// How it ended; `None` while there are addresses to be tried.
+    ending: Option<Ending>,
+}
+
+impl PolicyFetch {
+    /// Asks for the addresses of `mta-sts.<domain>`.
+    pub(crate) async fn resolve(net: &Net, domain: &str) -> Self {
+        let host = format!("mta-sts.{domain}");
+        let time_left = net.settings.policy_timeout;
+        let refused = |stage, fetched| Self {
+            fetched,
+            untried: Vec::new(),
+            time_left,
+            ending: Some(Ending::withheld(stage, OwnCause::OptOut)),
+        };
+        if net.opts_out(&host) {
+            let unasked = || withheld_lookup(&host, OwnCause::OptOut);
+            return refused(Stage::Dns, Fetched::new(domain, &host, unasked(), unasked()));
+        }
+        let (a, aaaa) = tokio::join!(net.resolver.a(&host), net.resolver.aaaa(&host));
+        let fetched = Fetched::new(domain, &host, a, aaaa);
+        let mut cnames = fetched.row.a.cnames.iter().chain(&fetched.row.aaaa.cnames);
+        if cnames.any(|cname| net.opts_out(&cname.target)) {
+            return refused(Stage::Connect, fetched);
+        }
+        let mut untried = addresses(&fetched.row, net.settings.addresses_max);
+        untried.reverse();
+        Self { fetched, untried, time_left, ending: None }
+    }
+
+    /// A name of whoever runs the policy host: what it is an alias of.
+    pub(crate) fn operator(&self) -> Option<&str> {
+        let row = &self.fetched.row;
+        let cname = row.a.cnames.last().or(row.aaaa.cnames.last())?;
+        operator_of(&cname.target)
+    }
+
+    /// The address to be tried next; what may not be tried is noted on the way. `None` when there is none.
+    pub(crate) fn next_address(&mut self, net: &Net) -> Option<IpAddr> {
+        if self.ending.is_some() || self.time_left.is_zero() {
+            return None;
+        }
+        while let Some(address) = self.untried.pop() {
+            let Err(cause) = net.admits(address) else { return Some(address) };
+            self.note_connect(net, address, Duration::ZERO, Ending::withheld(Stage::Connect, cause));
+        }
+        None
+    }
+
+    /// Fetches from one address; `false` when it does not take the connection, and others may.
+    pub(crate) async fn attempt(&mut self, net: &Net, address: IpAddr) -> bool {
+        if self.fetched.row.connects.iter().all(|connect| connect.ending.is_withheld()) {
+            self.fetched.row.started = clock::now();
+        }
+        let begin = Instant::now();
+        let deadline = begin + self.time_left;
+        let patience = begin + self.time_left.min(net.settings.connect_timeout);
+        let attempt = connect::open(SocketAddr::new(address, net.settings.https_port), patience).await;
+        let ending = attempt.as_ref().err().cloned().unwrap_or(Ending::Completed);
+        self.note_connect(net, address, begin.elapsed(), ending);
+        if let Ok(stream) = attempt {
+            self.ending = Some(self.fetched.fetch(net, stream, deadline).await);
+        }
+        let elapsed = begin.elapsed();
+        self.time_left = self.time_left.saturating_sub(elapsed);
+        self.fetched.row.elapsed_us += elapsed.as_micros() as u64;
+        self.ending.is_some()
+    }
+
+    /// Whether the server asks to be left alone for a while (RFC 6585 §4, RFC 9110 §15.6.4).
+    pub(crate) fn asks_to_wait(&self) -> bool {
+        matches!(self.fetched.row.status, Some(429 | 503))
+    }
+
+    /// What came of it.
+    pub(crate) fn end(self) -> Fetched {
+        let Self { mut fetched, ending, .. } = self;
+        fetched.row.ending = ending.unwrap_or_else(|| fetched.why_unconnected());
+        fetched
+    }
+
+    fn note_connect(&mut self, net: &Net, address: IpAddr, elapsed: Duration, ending: Ending) {
+        self.fetched.row.connects.push(Connect {
+            address: address.to_string(),
+            port: net.settings.https_port,
+            elapsed_us: elapsed.as_micros() as u64,
+            ending,
+        });
+    }
 }
 
 impl Fetched {
     fn new(domain: &str, host: &str, a: Lookup<AddressRecord>, aaaa: Lookup<AddressRecord>) -> Self {
         let row = PolicyRow {
             domain: domain.to_owned(),
+            chunk: 0,
             host: host.to_owned(),
             a,
             aaaa,
@@ -76,43 +160,6 @@ impl Fetched {
             ending: Ending::Completed,
         };
         Self { row, certificates: Vec::new() }
-    }
-
-    /// Tries the addresses in turn. The deadline counts from the first connection, without the waits for our own
-    /// turn.
-    async fn connect(&mut self, net: &Net) -> Result<Connected, Ending> {
-        let mut cnames = self.row.a.cnames.iter().chain(&self.row.aaaa.cnames);
-        if cnames.any(|cname| net.opt_out.names(&cname.target)) {
-            return Err(Ending::withheld(Stage::Connect, OwnCause::OptOut));
-        }
-        let port = net.settings.https_port;
-        let mut time_left = net.settings.policy_timeout;
-        for address in addresses(&self.row, net.settings.addresses_max) {
-            if let Err(cause) = net.gate.admit(address) {
-                let ending = Ending::withheld(Stage::Connect, cause);
-                self.row.connects.push(Connect { address: address.to_string(), port, elapsed_us: 0, ending });
-                continue;
-            }
-            let permit = net.pacer.admit(address).await;
-            let begin = Instant::now();
-            let patience = time_left.min(net.settings.connect_timeout);
-            let attempt = connect::open(SocketAddr::new(address, port), begin + patience).await;
-            let elapsed = begin.elapsed();
-            self.row.connects.push(Connect {
-                address: address.to_string(),
-                port,
-                elapsed_us: elapsed.as_micros() as u64,
-                ending: attempt.as_ref().err().cloned().unwrap_or(Ending::Completed),
-            });
-            if let Ok(stream) = attempt {
-                return Ok(Connected { stream, deadline: begin + time_left, _permit: permit });
-            }
-            time_left = time_left.saturating_sub(elapsed);
-            if time_left.is_zero() {
-                break;
-            }
-        }
-        Err(self.why_unconnected())
     }
 
     /// What stands for all attempts: theirs before ours, the first of each.
@@ -137,8 +184,7 @@ impl Fetched {
         Ending::stopped(Stage::Connect, Cause::NoAddress)
     }
 
-    async fn fetch(&mut self, net: &Net, connected: Connected) -> Ending {
-        let Connected { stream, deadline, _permit } = connected;
+    async fn fetch(&mut self, net: &Net, stream: TcpStream, deadline: Instant) -> Ending {
         let shaken = net.tls.handshake(stream, &self.row.host, &[ALPN], deadline).await;
         self.certificates = shaken.certificates;
         self.row.tls = shaken.observation;

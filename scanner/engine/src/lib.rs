@@ -7,13 +7,14 @@
 //!   is a name that has not been seen, in `rejects` if it is anything else.
 //! - *Admission* lets lines in, as fast as was asked for and as many as can be held, and cuts them into *chunks*.
 //! - The *pipeline* does the asking: for a domain its lookups; for a domain that has an `_mta-sts` TXT its policy;
-//!   for each MX host, once, its addresses; for each of these, once, a session. Each is a task, none waits for
-//!   another.
+//!   for each MX host, once, its addresses; for each of these, once, a session. None waits for another: what has to
+//!   connect is parked by address until its turn comes, and is owed by the run until it is done.
 //! - The *writer*, a thread too, takes chunks that are whole, and commits them in the order of the input.
 //!
 //! What goes over the wire, and what came back: [`Resolver`] asks DNS, [`fetch_policy`] a policy host for its policy,
 //! and [`probe_smtp`] a mail host for its TLS; the latter two go through a [`Net`], which knows which addresses may
-//! be probed ([`AddressGate`]), who asked to be left alone ([`OptOut`]) and how fast one may go ([`Pacer`]).
+//! be probed ([`AddressGate`]) and who asked to be left alone ([`OptOut`]). How fast one may go ([`PacingLimits`]) is for
+//! the pipeline to keep.
 //!
 //! A failure on the wire is data: a probe returns a row, always, with what was received before it ended. An error
 //! ([`ScanError`]) means that this machine failed, or whoever runs it. Then, as after [`Stop`] or `kill -9`, the run
@@ -31,6 +32,7 @@ mod connect;
 mod descriptors;
 mod dns;
 mod ending;
+mod errands;
 mod error;
 mod events;
 mod folder;
@@ -40,14 +42,18 @@ mod load;
 mod net;
 mod once;
 mod opt_out;
+mod owed;
 mod pacing;
 mod pipeline;
 mod progress;
+mod samples;
 mod scan;
 mod smtp;
 mod source;
 mod stop;
+mod tasks;
 mod tls;
+mod tray;
 
 /// The readers of the wire and of the input, handed bytes in place of a connection: what the fuzzers call. No part of a
 /// scan, and no promise to anybody.
@@ -67,7 +73,7 @@ pub use events::{Event, EventSink};
 pub use https::{Fetched, fetch_policy};
 pub use net::{Net, ProbeSettings, user_agent};
 pub use opt_out::{OptOut, OptOutError};
-pub use pacing::{Pacer, PacingLimits, Permit};
+pub use pacing::PacingLimits;
 pub use pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
 pub use progress::{Progress, StageProgress};
 pub use scan::{ScanSummary, scan};

@@ -1,48 +1,77 @@
 //! What every probe needs, and how it behaves towards others.
 
 use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::tls::Tls;
-use crate::{AddressGate, DnsSettings, OptOut, Pacer, PacingLimits, Resolver};
+use mxray_evidence::OwnCause;
 
-/// The network as probes see it: whom to ask for names, where they may go, how fast, and under which name.
+use crate::tls::Tls;
+use crate::{AddressGate, DnsSettings, OptOut, Resolver};
+
+/// The network as probes see it: whom to ask for names, where they may go, and under which name. How fast is for whoever
+/// begins them to say.
 pub struct Net {
     /// DNS.
     pub resolver: Resolver,
-    /// Who may connect, and when.
-    pub pacer: Pacer,
-    /// Which addresses may be probed.
-    pub gate: AddressGate,
-    /// Which names are left alone.
-    pub opt_out: OptOut,
+    allow: AddressGate,
+    /// Who is left alone, and the gate that knows it.
+    bounds: RwLock<Arc<Bounds>>,
     /// Ports, deadlines, identity.
     pub settings: ProbeSettings,
     pub(crate) tls: Tls,
 }
 
+struct Bounds {
+    gate: AddressGate,
+    opt_out: OptOut,
+}
+
 impl Net {
-    /// Opens the resolver's sockets on the current tokio runtime. The opt-out list's nets are added to the gate.
+    /// Opens the resolver's sockets on the current tokio runtime.
     ///
     /// # Errors
     /// No resolver was named, or a socket could not be opened.
     pub fn new(
         dns: DnsSettings,
-        pacing: &PacingLimits,
-        mut gate: AddressGate,
+        gate: AddressGate,
         opt_out: OptOut,
         settings: ProbeSettings,
     ) -> io::Result<Self> {
-        gate.opt_out.extend_from_slice(&opt_out.nets);
         Ok(Self {
             resolver: Resolver::new(dns)?,
-            pacer: Pacer::new(pacing),
-            gate,
-            opt_out,
+            bounds: RwLock::new(bounds(&gate, opt_out)),
+            allow: gate,
             settings,
             tls: Tls::new(),
         })
     }
+
+    /// Takes another opt-out list: it holds for whatever is not under way yet.
+    pub fn replace_opt_out(&self, opt_out: OptOut) {
+        *self.bounds.write().unwrap_or_else(PoisonError::into_inner) = bounds(&self.allow, opt_out);
+    }
+
+    /// Whether a name is left alone.
+    pub(crate) fn opts_out(&self, name: &str) -> bool {
+        self.bounds().opt_out.names(name)
+    }
+
+    /// Whether an address may be probed; if not, why.
+    pub(crate) fn admits(&self, address: IpAddr) -> Result<(), OwnCause> {
+        self.bounds().gate.admit(address)
+    }
+
+    fn bounds(&self) -> Arc<Bounds> {
+        Arc::clone(&self.bounds.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn bounds(allow: &AddressGate, opt_out: OptOut) -> Arc<Bounds> {
+    let mut gate = allow.clone();
+    gate.opt_out.extend_from_slice(&opt_out.nets);
+    Arc::new(Bounds { gate, opt_out })
 }
 
 /// How a probe behaves: where it knocks, how long it waits, who it says it is.

@@ -1,38 +1,39 @@
-//! Politeness: how much at a time, and how often, by address and by prefix.
+//! Politeness: how much at a time, and how often, by address, by prefix and by operator.
 //!
-//! One address may stand behind a hundred thousand domains. Work for it waits in a queue of its own, where it
-//! holds nothing that work for another address could use; a queue is forgotten when nobody waits in it.
+//! One address may stand behind a hundred thousand domains. What waits for it is *parked* ([`Parking`]): a name in a
+//! queue, not a task, and it holds nothing that work for another address could use. Keys (addresses, prefixes,
+//! operators) take fair turns, and are forgotten when they are idle.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+mod gauge;
+mod parking;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+pub(crate) use parking::{Next, Parking, Spot};
 
 /// An IPv4 prefix that is paced as one.
 const PREFIX_V4_BITS: u8 = 24;
 /// An IPv6 prefix that is paced as one.
 const PREFIX_V6_BITS: u8 = 48;
-/// Rates are forgotten, where they have no more to say, each time so many connections were admitted.
-const ADMISSIONS_A_SWEEP: u32 = 4096;
 
 /// How much, and how often. `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PacingLimits {
     /// Connections at a time, to everybody together: what this machine can bear.
     pub connections_max: u32,
+    /// Connections beside those that have taken longer than a second: silent addresses and tarpits, which cost this
+    /// machine next to nothing, and are not to stand in the way of those that answer.
+    pub slow_connections_max: u32,
     /// Connections to one address at a time.
     pub address_connections_max: u32,
     /// Connections begun to one address a second.
@@ -41,6 +42,10 @@ pub struct PacingLimits {
     pub prefix_connections_max: u32,
     /// Connections begun to one prefix (/24, /48) a second.
     pub prefix_rate: Option<NonZeroU32>,
+    /// Connections to one operator at a time: the registrable domain of an MX host, or of what a name is an alias of.
+    pub operator_connections_max: u32,
+    /// Connections begun to one operator a second.
+    pub operator_rate: Option<NonZeroU32>,
     /// Domains begun a second.
     pub domain_rate: Option<NonZeroU32>,
 }
@@ -50,153 +55,25 @@ impl Default for PacingLimits {
     fn default() -> Self {
         Self {
             connections_max: 512,
+            slow_connections_max: 2048,
             address_connections_max: 4,
             address_rate: NonZeroU32::new(10),
             prefix_connections_max: 32,
             prefix_rate: NonZeroU32::new(100),
+            operator_connections_max: 64,
+            operator_rate: NonZeroU32::new(100),
             domain_rate: None,
         }
     }
 }
 
-/// Who may connect, and when.
-pub struct Pacer {
-    addresses: Lanes<IpAddr>,
-    prefixes: Lanes<IpNet>,
-    connections: Arc<Semaphore>,
-    domains: Option<RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>>,
-    clock: TokioClock,
+/// Whoever runs a host, as far as its name says: the registrable domain, by the Public Suffix List. `None` for a name
+/// that has none.
+pub(crate) fn operator_of(name: &str) -> Option<&str> {
+    psl::domain_str(name)
 }
 
-/// Leave to connect, until it is dropped.
-#[must_use = "the connection is only counted while the permit is held"]
-pub struct Permit {
-    _address: Ticket<IpAddr>,
-    _prefix: Ticket<IpNet>,
-    _connection: OwnedSemaphorePermit,
-}
-
-impl Pacer {
-    /// A pacer that has admitted nothing yet.
-    pub fn new(limits: &PacingLimits) -> Self {
-        let clock = TokioClock { origin: Instant::now() };
-        Self {
-            addresses: Lanes::new(limits.address_connections_max, limits.address_rate, clock),
-            prefixes: Lanes::new(limits.prefix_connections_max, limits.prefix_rate, clock),
-            connections: Arc::new(Semaphore::new(limits.connections_max.max(1) as usize)),
-            domains: limits.domain_rate.map(|rate| RateLimiter::direct_with_clock(quota(rate), clock)),
-            clock,
-        }
-    }
-
-    /// Waits for leave to open a connection to an address, in the order of asking.
-    ///
-    /// Whoever waits holds only what others with the same wait could not use either: a place at the address while
-    /// waiting for the address's rate, or for its prefix.
-    pub async fn admit(&self, address: IpAddr) -> Permit {
-        let address = address.to_canonical();
-        let address_ticket = self.addresses.enter(address).await;
-        let prefix_ticket = self.prefixes.enter(prefix_of(address)).await;
-        // Last, so that whoever waits for his turn at one address holds no connection that another could use.
-        let connections = Arc::clone(&self.connections);
-        let connection = connections.acquire_owned().await.expect("the semaphore is never closed");
-        Permit { _address: address_ticket, _prefix: prefix_ticket, _connection: connection }
-    }
-
-    /// Waits until another domain may be begun.
-    pub async fn domain_turn(&self) {
-        let Some(limiter) = &self.domains else { return };
-        while let Err(not_until) = limiter.check() {
-            tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
-        }
-    }
-
-    /// Addresses and prefixes that somebody uses or waits for now.
-    pub fn keys_in_use(&self) -> usize {
-        self.addresses.lanes().len() + self.prefixes.lanes().len()
-    }
-}
-
-/// A queue a key: so many at a time, so many a second.
-struct Lanes<K: Hash + Eq + Copy> {
-    places: usize,
-    by_key: Arc<Mutex<HashMap<K, Lane>>>,
-    rate: Option<RateLimiter<K, HashMapStateStore<K>, TokioClock, NoOpMiddleware<Duration>>>,
-    admissions: AtomicU32,
-    clock: TokioClock,
-}
-
-struct Lane {
-    semaphore: Arc<Semaphore>,
-    /// Who uses it or waits for it.
-    users: usize,
-}
-
-impl<K: Hash + Eq + Copy> Lanes<K> {
-    fn new(places: u32, rate: Option<NonZeroU32>, clock: TokioClock) -> Self {
-        Self {
-            places: places.max(1) as usize,
-            by_key: Arc::default(),
-            rate: rate.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), clock)),
-            admissions: AtomicU32::new(0),
-            clock,
-        }
-    }
-
-    async fn enter(&self, key: K) -> Ticket<K> {
-        let (semaphore, user) = self.join(key);
-        let place = semaphore.acquire_owned().await.expect("the semaphore is never closed");
-        if let Some(rate) = &self.rate {
-            while let Err(not_until) = rate.check_key(&key) {
-                tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
-            }
-            if self.admissions.fetch_add(1, Ordering::Relaxed) % ADMISSIONS_A_SWEEP == ADMISSIONS_A_SWEEP - 1
-            {
-                rate.retain_recent();
-                rate.shrink_to_fit();
-            }
-        }
-        Ticket { _place: place, _user: user }
-    }
-
-    fn join(&self, key: K) -> (Arc<Semaphore>, User<K>) {
-        let mut lanes = self.lanes();
-        let lane = lanes
-            .entry(key)
-            .or_insert_with(|| Lane { semaphore: Arc::new(Semaphore::new(self.places)), users: 0 });
-        lane.users += 1;
-        (Arc::clone(&lane.semaphore), User { lanes: Arc::clone(&self.by_key), key })
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, HashMap<K, Lane>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A place in a lane; first the place is given back, then the lane may be forgotten.
-struct Ticket<K: Hash + Eq + Copy> {
-    _place: OwnedSemaphorePermit,
-    _user: User<K>,
-}
-
-/// Somebody who uses a lane or waits for it.
-struct User<K: Hash + Eq + Copy> {
-    lanes: Arc<Mutex<HashMap<K, Lane>>>,
-    key: K,
-}
-
-impl<K: Hash + Eq + Copy> Drop for User<K> {
-    fn drop(&mut self) {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get_mut(&self.key) {
-            lane.users -= 1;
-            if lane.users == 0 {
-                lanes.remove(&self.key);
-            }
-        }
-    }
-}
-
+/// The prefix that an address is paced with.
 fn prefix_of(address: IpAddr) -> IpNet {
     match address {
         IpAddr::V4(v4) => {
@@ -210,10 +87,32 @@ fn prefix_of(address: IpAddr) -> IpNet {
     }
 }
 
-/// A rate, evenly spread: a burst holds a fiftieth of a second's worth, so that coarse timers do not slow it.
-fn quota(rate: NonZeroU32) -> Quota {
-    let burst = NonZeroU32::new(rate.get() / 50).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(rate).allow_burst(burst)
+/// How many a second may begin at once: a fiftieth of a second's worth, so that coarse timers do not slow a high rate.
+fn burst(rate: NonZeroU32) -> NonZeroU32 {
+    NonZeroU32::new(rate.get() / 50).unwrap_or(NonZeroU32::MIN)
+}
+
+/// The turns of domains, which wait for nothing but their rate.
+pub(crate) struct DomainTurns {
+    limiter: Option<RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>>,
+    clock: TokioClock,
+}
+
+impl DomainTurns {
+    /// So many a second; `None` is without limit.
+    pub(crate) fn new(rate: Option<NonZeroU32>) -> Self {
+        let clock = TokioClock { origin: Instant::now() };
+        let quota = |rate| Quota::per_second(rate).allow_burst(burst(rate));
+        Self { limiter: rate.map(|rate| RateLimiter::direct_with_clock(quota(rate), clock)), clock }
+    }
+
+    /// Waits until another domain may be begun.
+    pub(crate) async fn next(&self) {
+        let Some(limiter) = &self.limiter else { return };
+        while let Err(not_until) = limiter.check() {
+            tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
+        }
+    }
 }
 
 /// Tokio's clock, which tests can pause, in governor's terms.
@@ -227,5 +126,33 @@ impl Clock for TokioClock {
 
     fn now(&self) -> Duration {
         self.origin.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn domains_begin_at_their_rate_whether_it_is_low_or_high() {
+        for rate in [2_u32, 5_000] {
+            let turns = DomainTurns::new(NonZeroU32::new(rate));
+            let begin = Instant::now();
+            for _ in 0..rate * 4 {
+                turns.next().await;
+            }
+            let seconds = begin.elapsed().as_secs_f64();
+            assert!((3.4..4.2).contains(&seconds), "{rate} a second: {seconds}");
+        }
+        let begin = Instant::now();
+        DomainTurns::new(None).next().await;
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_operator_is_the_registrable_domain() {
+        assert_eq!(operator_of("mx1.in.post7.example"), Some("post7.example"));
+        assert_eq!(operator_of("a.mail.example.co.uk"), Some("example.co.uk"));
+        assert_eq!(operator_of("co.uk"), None);
     }
 }

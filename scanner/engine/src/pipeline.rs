@@ -1,10 +1,8 @@
 //! What is done for a domain, for a policy, for a mail host: each in a task of its own.
 //!
-//! A domain's row names its MX hosts and does not wait for them. Domains and mail hosts have their own places, and
-//! connections theirs, which the [`Pacer`](crate::Pacer) gives: a slow policy host never holds one that a domain
-//! could use. What waits for its turn waits in a queue of its kind. When that is full, whoever would add to it waits,
-//! and in the end no more lines are let in: a domain waits for hosts and policies, a host for sessions, and these
-//! for nobody, so that the line always moves.
+//! A domain's row names its MX hosts and waits for none of them. Tasks ask DNS, which ends soon, and there are so many
+//! of them at a time; whoever would add to them waits, and in the end no more lines are let in. What has to connect to
+//! somebody is handed to the [`Errands`], which never make anybody wait.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -16,18 +14,21 @@ use mxray_evidence::{
 };
 use mxray_protocol::name::is_host_name;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 
 use crate::beside::{Seen, aside_names, is_fetched, report_sinks};
 use crate::chunk::{Chunk, Found, Work};
 use crate::clock;
 use crate::config::{Extras, ScanConfig, Stages};
 use crate::dns::withheld_lookup;
-use crate::https::fetch_policy;
+use crate::errands::Errands;
+use crate::https::PolicyFetch;
 use crate::net::Net;
+use crate::owed::{Owed, OwedPolicy, OwedSession};
+use crate::pacing::{DomainTurns, operator_of};
 use crate::progress::{Progress, StageProgress};
-use crate::smtp::probe;
 use crate::source::Target;
+use crate::tasks::Tasks;
+use crate::tray::{Promise, Tray};
 
 /// MX hosts of one domain that are probed, most preferred first. A domain can name as many as fit into 64 KiB, and
 /// each costs its own addresses and sessions: what a stranger writes into his zone must not set us on a thousand.
@@ -35,51 +36,54 @@ pub const HOSTS_A_DOMAIN_MAX: usize = 32;
 /// Addresses of one MX host that are probed, IPv4 first.
 pub const ADDRESSES_A_HOST_MAX: usize = 16;
 
-/// Policy fetches under way or waiting for their turn, for each connection that may be open: with 512 of these, and
-/// 64 KiB a policy, 128 MiB at the worst.
-const POLICIES_A_CONNECTION_MAX: usize = 4;
-/// Mail hosts under way or waiting for their turn, for each connection that may be open.
-const HOSTS_A_CONNECTION_MAX: usize = 8;
-/// Sessions under way or waiting for their turn, for each connection that may be open.
-const SESSIONS_A_CONNECTION_MAX: usize = 8;
+/// Policy hosts, and MX hosts, whose addresses are asked for or wait to be, for each domain that may be in flight.
+const HOSTS_A_DOMAIN_IN_FLIGHT_MAX: usize = 4;
 
 /// The work of a scan, and who does it.
 pub(crate) struct Pipeline {
-    net: Net,
+    net: Arc<Net>,
     stages: Stages,
     progress: Arc<Progress>,
     extras: Extras,
     /// What somebody looks at already.
     seen: Mutex<Seen>,
+    turns: DomainTurns,
+    /// Hosts whose addresses are asked for at a time.
     host_places: Semaphore,
-    policy_queue: Arc<Semaphore>,
     host_queue: Arc<Semaphore>,
-    session_queue: Arc<Semaphore>,
-    tasks: Mutex<JoinSet<()>>,
+    tray: Arc<Tray>,
+    errands: Arc<Errands>,
+    tasks: Arc<Tasks>,
 }
 
 impl Pipeline {
     /// A pipeline in which nothing is under way. What is `seen` is not looked at again.
-    pub(crate) fn new(config: &ScanConfig, net: Net, seen: Seen, progress: Arc<Progress>) -> Self {
-        let connections = config.pacing.connections_max.max(1) as usize;
-        let queue = |a_connection: usize| Arc::new(Semaphore::new(connections * a_connection));
+    pub(crate) fn new(
+        config: &ScanConfig,
+        net: Net,
+        seen: Seen,
+        tray: Arc<Tray>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let (net, tasks) = (Arc::new(net), Arc::new(Tasks::default()));
         Self {
+            errands: Errands::begin(config, &net, &progress, &tasks),
             net,
             stages: config.stages,
             progress,
             extras: config.extras,
             seen: Mutex::new(seen),
+            turns: DomainTurns::new(config.rate.or(config.pacing.domain_rate)),
             host_places: Semaphore::new(config.concurrency),
-            policy_queue: queue(POLICIES_A_CONNECTION_MAX),
-            host_queue: queue(HOSTS_A_CONNECTION_MAX),
-            session_queue: queue(SESSIONS_A_CONNECTION_MAX),
-            tasks: Mutex::default(),
+            host_queue: Arc::new(Semaphore::new(config.concurrency * HOSTS_A_DOMAIN_IN_FLIGHT_MAX)),
+            tray,
+            tasks,
         }
     }
 
     /// Waits until another domain may be begun, by the rate that was asked for.
     pub(crate) async fn domain_turn(&self) {
-        self.net.pacer.domain_turn().await;
+        self.turns.next().await;
     }
 
     /// Begins a domain. `place` is held until its lookups are done.
@@ -91,23 +95,38 @@ impl Pipeline {
     ) {
         self.progress.domains.start();
         let (this, work) = (Arc::clone(self), chunk.begin(&target.domain));
-        self.spawn(async move { this.measure_domain(target, work, place).await });
+        let attendance = self.tray.attend();
+        self.tasks.spawn(async move {
+            this.measure_domain(target, work, place).await;
+            drop(attendance);
+        });
     }
 
-    /// Begins an MX host that is claimed already, once there is room for it.
-    pub(crate) async fn begin_host(self: &Arc<Self>, host: String, chunk: &Arc<Chunk>) {
-        let queued = room_in(&self.host_queue).await;
-        self.progress.mail_hosts.start();
-        let (this, work) = (Arc::clone(self), chunk.begin(&host));
-        self.spawn(async move {
-            this.measure_host(host, work).await;
-            drop(queued);
-        });
+    /// Begins what a run owes: what its committed rows ask for and do not hold.
+    pub(crate) async fn begin_owed(self: &Arc<Self>, owed: Owed) {
+        let Owed { hosts, sinks, sessions, policies, .. } = owed;
+        for OwedPolicy { domain, chunk } in policies {
+            self.begin_policy(&domain, chunk).await;
+        }
+        for OwedSession { host, aliases, address, withheld } in sessions {
+            self.begin_session(self.tray.promise(&host, 0), address, &aliases, withheld);
+        }
+        for sink in sinks {
+            self.begin_sink(sink, 0).await;
+        }
+        for host in hosts {
+            self.begin_host(host, 0).await;
+        }
+    }
+
+    /// Connects to nobody more; what waits for its turn is put off.
+    pub(crate) fn close(&self) {
+        self.errands.close();
     }
 
     /// Cancels every task; their chunks are broken and will not be written.
     pub(crate) fn abort(&self) {
-        self.tasks().abort_all();
+        self.tasks.abort();
     }
 
     async fn measure_domain(self: Arc<Self>, target: Target, work: Work, place: OwnedSemaphorePermit) {
@@ -127,17 +146,18 @@ impl Pipeline {
         if self.extras.look_aside {
             row.aside_txt = self.look_aside(&row).await;
         }
+        let chunk = work.chunk().number();
         if self.stages.policy && is_fetched(&row, self.extras) {
-            self.begin_policy(row.domain.clone(), work.chunk()).await;
+            self.begin_policy(&row.domain, chunk).await;
         }
         for host in probed_hosts(&row) {
             if self.seen().hosts.claim(host.as_bytes()) {
-                self.begin_host(host, work.chunk()).await;
+                self.begin_host(host, chunk).await;
             }
         }
         for sink in report_sinks(&row) {
             if self.seen().sinks.claim(sink.as_bytes()) {
-                self.begin_sink(sink, work.chunk()).await;
+                self.begin_sink(sink, chunk).await;
             }
         }
         drop(place);
@@ -146,11 +166,11 @@ impl Pipeline {
     }
 
     /// Begins a name that TLS reports go to and that is claimed already, once there is room for it: DNS alone.
-    pub(crate) async fn begin_sink(self: &Arc<Self>, sink: String, chunk: &Arc<Chunk>) {
+    async fn begin_sink(self: &Arc<Self>, sink: String, chunk: u32) {
         let queued = room_in(&self.host_queue).await;
-        let (this, work) = (Arc::clone(self), chunk.begin(&sink));
-        self.spawn(async move {
-            let row = if this.net.opt_out.names(&sink) {
+        let (this, promise) = (Arc::clone(self), self.tray.promise(&sink, chunk));
+        self.tasks.spawn(async move {
+            let row = if this.net.opts_out(&sink) {
                 let (mx, cause) = (withheld_lookup(&sink, OwnCause::OptOut), OwnCause::OptOut);
                 ReportSinkRow {
                     mx,
@@ -168,7 +188,7 @@ impl Pipeline {
                 );
                 ReportSinkRow { sink, mx, a, aaaa }
             };
-            work.done(Found::ReportSink(Box::new(row)));
+            promise.keep(Found::ReportSink(Box::new(row)));
             drop(queued);
         });
     }
@@ -178,27 +198,40 @@ impl Pipeline {
     async fn look_aside(&self, row: &DomainRow) -> Vec<Lookup<TxtRecord>> {
         let mut lookups = Vec::new();
         for name in aside_names(row) {
-            if !self.net.opt_out.names(&name) {
+            if !self.net.opts_out(&name) {
                 lookups.push(self.counted(self.net.resolver.txt(&name)).await);
             }
         }
         lookups
     }
 
-    async fn begin_policy(self: &Arc<Self>, domain: String, chunk: &Arc<Chunk>) {
-        let queued = room_in(&self.policy_queue).await;
+    /// Begins a policy fetch, once there is room for it.
+    async fn begin_policy(self: &Arc<Self>, domain: &str, chunk: u32) {
+        let queued = room_in(&self.host_queue).await;
         self.progress.policies.start();
-        let (this, work) = (Arc::clone(self), chunk.begin(&domain));
-        self.spawn(async move {
-            let fetched = fetch_policy(&this.net, &domain).await;
-            this.progress.policies.end(fetched.row.ending.is_completed());
-            work.done(Found::Policy(Box::new(fetched.row), fetched.certificates));
+        let (this, promise) = (Arc::clone(self), self.tray.promise(domain, chunk));
+        self.tasks.spawn(async move {
+            let place = this.host_places.acquire().await.expect("the semaphore is never closed");
+            let fetch = PolicyFetch::resolve(&this.net, promise.subject()).await;
+            drop(place);
+            this.errands.policy(promise, Box::new(fetch));
             drop(queued);
         });
     }
 
-    async fn measure_host(self: Arc<Self>, host: String, work: Work) {
-        let row = if self.net.opt_out.names(&host) {
+    /// Begins an MX host that is claimed already, once there is room for it.
+    async fn begin_host(self: &Arc<Self>, host: String, chunk: u32) {
+        let queued = room_in(&self.host_queue).await;
+        self.progress.mail_hosts.start();
+        let (this, promise) = (Arc::clone(self), self.tray.promise(&host, chunk));
+        self.tasks.spawn(async move {
+            this.measure_host(host, promise).await;
+            drop(queued);
+        });
+    }
+
+    async fn measure_host(&self, host: String, promise: Promise) {
+        let row = if self.net.opts_out(&host) {
             let unasked = || withheld_lookup(&host, OwnCause::OptOut);
             let tlsa = withheld_lookup(&tlsa_name(&host), OwnCause::OptOut);
             MailHostRow { a: unasked(), aaaa: unasked(), tlsa, host }
@@ -209,20 +242,17 @@ impl Pipeline {
             let tlsa = self.tlsa(&host, &a, &aaaa).await;
             MailHostRow { host, a, aaaa, tlsa }
         };
-        if self.stages.smtp {
-            let mut cnames = row.a.cnames.iter().chain(&row.aaaa.cnames);
-            let opted_out = cnames.any(|cname| self.net.opt_out.names(&cname.target));
-            for (index, address) in addresses(&row).into_iter().enumerate() {
-                let withheld = match index {
-                    _ if opted_out => Some(OwnCause::OptOut),
-                    ..ADDRESSES_A_HOST_MAX => None,
-                    _ => Some(OwnCause::Limit),
-                };
-                self.begin_session(row.host.clone(), address, withheld, work.chunk()).await;
-            }
-        }
         self.progress.mail_hosts.end(row.a.is_measured() || row.aaaa.is_measured());
-        work.done(Found::MailHost(Box::new(row)));
+        if !self.stages.smtp {
+            return promise.keep(Found::MailHost(Box::new(row)));
+        }
+        let (aliases, planned) = (aliases(&row), planned_sessions(&row));
+        let sessions: Vec<Promise> = planned.iter().map(|_| promise.another(&row.host)).collect();
+        // Before its sessions, so that none of them is ever committed without it.
+        promise.keep(Found::MailHost(Box::new(row)));
+        for ((address, withheld), promise) in planned.into_iter().zip(sessions) {
+            self.begin_session(promise, address, &aliases, withheld);
+        }
     }
 
     /// The TLSA records of a host that has an address. Where it is a secure alias they are looked for at the end of
@@ -247,28 +277,26 @@ impl Pipeline {
         self.counted(resolver.tlsa(&tlsa_name(host))).await
     }
 
-    async fn begin_session(
-        self: &Arc<Self>,
-        host: String,
+    /// Parks a session, unless there is a reason why it will not be held.
+    fn begin_session(
+        &self,
+        promise: Promise,
         address: IpAddr,
+        aliases: &[String],
         withheld: Option<OwnCause>,
-        chunk: &Arc<Chunk>,
     ) {
+        let opted_out = || aliases.iter().any(|alias| self.net.opts_out(alias)).then_some(OwnCause::OptOut);
+        let refused = || self.net.admits(address).err();
+        let Some(cause) = opted_out().or(withheld).or_else(refused) else {
+            // Whoever runs it: what it is an alias of, or itself.
+            let operator =
+                operator_of(aliases.last().map_or(promise.subject(), String::as_str)).map(str::to_owned);
+            return self.errands.session(promise, address, operator.as_deref());
+        };
         self.progress.sessions.start();
-        let (this, work) = (Arc::clone(self), chunk.begin(&host));
-        if let Some(cause) = withheld {
-            let row = withheld_session(host, address, this.net.settings.smtp_port, cause);
-            this.progress.sessions.end(false);
-            work.done(Found::Session(Box::new(row), Vec::new()));
-            return;
-        }
-        let queued = room_in(&self.session_queue).await;
-        self.spawn(async move {
-            let session = probe(&this.net, &host, address).await;
-            this.progress.sessions.end(session.row.ending.is_completed());
-            work.done(Found::Session(Box::new(session.row), session.certificates));
-            drop(queued);
-        });
+        self.progress.sessions.end(false);
+        let row = withheld_session(promise.subject(), address, self.net.settings.smtp_port, cause);
+        promise.keep(Found::Session(Box::new(row), Vec::new()));
     }
 
     async fn counted<R>(&self, lookup: impl Future<Output = Lookup<R>>) -> Lookup<R> {
@@ -277,17 +305,6 @@ impl Pipeline {
         let lookup = lookup.await;
         counter.end(lookup.is_measured());
         lookup
-    }
-
-    /// Begins a task, and forgets those that have ended.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks();
-        tasks.spawn(task);
-        while tasks.try_join_next().is_some() {}
-    }
-
-    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -328,6 +345,20 @@ pub(crate) fn probed_hosts(row: &DomainRow) -> Vec<String> {
     }
 }
 
+/// What a mail host is an alias of, and what that is, in order.
+pub(crate) fn aliases(row: &MailHostRow) -> Vec<String> {
+    let cnames = if row.a.cnames.is_empty() { &row.aaaa.cnames } else { &row.a.cnames };
+    cnames.iter().map(|cname| cname.target.clone()).collect()
+}
+
+/// The sessions that a mail host's row asks for, and why one of them is not held.
+pub(crate) fn planned_sessions(row: &MailHostRow) -> Vec<(IpAddr, Option<OwnCause>)> {
+    let addresses = addresses(row).into_iter().enumerate();
+    addresses
+        .map(|(index, address)| (address, (index >= ADDRESSES_A_HOST_MAX).then_some(OwnCause::Limit)))
+        .collect()
+}
+
 /// The distinct addresses of a host, IPv4 first, each family in the order received.
 fn addresses(row: &MailHostRow) -> Vec<IpAddr> {
     let mut seen = HashSet::new();
@@ -336,13 +367,15 @@ fn addresses(row: &MailHostRow) -> Vec<IpAddr> {
 }
 
 /// A session that we did not begin.
-fn withheld_session(host: String, address: IpAddr, port: u16, cause: OwnCause) -> SmtpSessionRow {
+fn withheld_session(host: &str, address: IpAddr, port: u16, cause: OwnCause) -> SmtpSessionRow {
     SmtpSessionRow {
-        host,
+        host: host.to_owned(),
         address: address.to_string(),
         port,
         started: clock::now(),
         elapsed_us: 0,
+        attempts: 0,
+        reused_from: None,
         replies: Vec::new(),
         early_bytes: None,
         tls: None,

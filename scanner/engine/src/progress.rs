@@ -25,6 +25,14 @@ pub struct Progress {
     pub mail_hosts: StageProgress,
     /// SMTP sessions.
     pub sessions: StageProgress,
+    /// Of these, sessions that were not held, since others at the address have shown what they would show.
+    pub sessions_reused: AtomicU64,
+    /// Policy fetches and sessions that wait for their turn, now.
+    pub parked: AtomicU64,
+    /// Connections that get on, now.
+    pub connections: AtomicU64,
+    /// Connections that have taken longer than a second, now.
+    pub slow_connections: AtomicU64,
     /// Chunks committed, in this run and the ones it resumes.
     pub chunks_committed: AtomicU32,
     /// Lines committed, likewise.
@@ -53,6 +61,11 @@ impl StageProgress {
 
     pub(crate) fn start(&self) {
         self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It is left for later, as if it had not begun.
+    pub(crate) fn put_off(&self) {
+        self.started.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn end(&self, completed: bool) {

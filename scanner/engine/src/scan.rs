@@ -20,13 +20,14 @@ use crate::dns::{DnsSettings, Resolver};
 use crate::error::ScanError;
 use crate::events::{Event, EventSink};
 use crate::folder::{self, Opened};
+use crate::load::Load;
 use crate::net::{Net, ProbeSettings};
 use crate::opt_out::OptOut;
-use crate::pacing::PacingLimits;
 use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
 use crate::source::Source;
 use crate::stop::Stop;
+use crate::tray::Tray;
 
 /// What a scan came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,7 +82,7 @@ pub async fn scan(
         asked = ask_resolvers(&config, &events) => asked?,
     };
     let net = open_net(&config, opt_out.clone())?;
-    let Opened { mut run, mark, domains, hosts, sinks, orphans } = open_folder(&config, dnssec).await?;
+    let Opened { mut run, mark, domains, hosts, sinks, owed } = open_folder(&config, dnssec).await?;
     let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
@@ -92,11 +93,14 @@ pub async fn scan(
     if let Some(Err(error)) = ready {
         return Err(error.into());
     }
-    announce(&mut run, &config, &progress, &events, orphans.len())?;
+    announce(&mut run, &config, &progress, &events, owed.len())?;
     let (deliveries, delivered) = mpsc::channel();
     let next_chunk = run.journal.entries().len() as u32;
-    let cutter = Cutter::new(deliveries, &config, next_chunk, mark);
-    let pipeline = Arc::new(Pipeline::new(&config, net, Seen { hosts, sinks }, Arc::clone(&progress)));
+    let load = Load::new(config.held_bytes_max);
+    let tray = Tray::new(&load);
+    let cutter = Cutter::new(deliveries, &config, next_chunk, mark, load, Arc::clone(&tray));
+    let seen = Seen { hosts, sinks };
+    let pipeline = Arc::new(Pipeline::new(&config, net, seen, Arc::clone(&tray), Arc::clone(&progress)));
     let admission = Admission {
         pipeline: Arc::clone(&pipeline),
         progress: Arc::clone(&progress),
@@ -104,10 +108,13 @@ pub async fn scan(
         stop: stop.clone(),
         lines,
         concurrency: config.concurrency,
+        config: config.clone(),
+        run: run.dir.clone(),
+        tray: Arc::clone(&tray),
     };
-    let writer = Writer { run, progress, events: events.clone(), stop: stop.clone() };
+    let writer = Writer { run, tray, progress, events: events.clone(), stop: stop.clone() };
     let written = writer.spawn(delivered).map_err(ScanError::Sockets)?;
-    let (closing, written) = work(admission.run(cutter, orphans), written, &pipeline, &stop).await?;
+    let (closing, written) = work(admission.run(cutter, owed), written, &pipeline, &stop).await?;
     end(&config, closing, written, &stop, &events)
 }
 
@@ -151,8 +158,7 @@ fn end(
 ) -> Result<ScanSummary, ScanError> {
     let Written { mut run, outcome } = written;
     let (how, error) = match (outcome, closing) {
-        (Err(error), _) => (HowEnded::Failed, Some(error)),
-        (Ok(()), Closing::Broken(error)) => (HowEnded::Failed, Some(error.into())),
+        (Err(error), _) | (Ok(()), Closing::Broken(error)) => (HowEnded::Failed, Some(error)),
         (Ok(()), Closing::InputEnded) if !stop.is_aborted() => (HowEnded::Completed, None),
         (Ok(()), _) => (HowEnded::Interrupted, None),
     };
@@ -181,13 +187,13 @@ fn announce(
     config: &ScanConfig,
     progress: &Progress,
     events: &EventSink,
-    orphans: usize,
+    owed: usize,
 ) -> Result<(), ScanError> {
     let counts = run.manifest.counts;
     let (run_id, folder) = (run.manifest.run_id.clone(), run.dir.root().display().to_string());
     if config.resume {
         run.save()?;
-        events.send(Event::Resumed { run_id, folder, counts, orphans: orphans as u64 });
+        events.send(Event::Resumed { run_id, folder, counts, owed: owed as u64 });
     } else {
         events.send(Event::Started { run_id, folder });
     }
@@ -212,7 +218,7 @@ async fn open_folder(config: &ScanConfig, dnssec: bool) -> Result<Opened, ScanEr
 
 /// Runs what reads or writes files in a thread of its own, which nobody waits for if the scan is stopped: standard
 /// input may never say another word.
-async fn off_the_runtime<T: Send + 'static>(
+pub(crate) async fn off_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ScanError> {
     let (sender, receiver) = oneshot::channel();
@@ -225,7 +231,6 @@ async fn off_the_runtime<T: Send + 'static>(
 }
 
 fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
-    let pacing = PacingLimits { domain_rate: config.rate.or(config.pacing.domain_rate), ..config.pacing };
     let gate = AddressGate { allow: config.allow_nets.clone(), opt_out: Vec::new() };
     let settings = ProbeSettings {
         https_port: config.https_port,
@@ -236,7 +241,7 @@ fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
         legacy_tls: config.extras.legacy_tls,
         ..ProbeSettings::new(config.ehlo_name.as_str(), &config.contact)
     };
-    Net::new(dns_settings(config, config.resolvers.clone()), &pacing, gate, opt_out, settings)
+    Net::new(dns_settings(config, config.resolvers.clone()), gate, opt_out, settings)
         .map_err(ScanError::Sockets)
 }
 

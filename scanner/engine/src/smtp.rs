@@ -28,21 +28,20 @@ pub struct Session {
     pub certificates: Vec<Vec<u8>>,
 }
 
-/// Connects to a mail host at one of its addresses, and asks for its TLS. It waits for its turn first, and always
+/// Connects to a mail host at one of its addresses, and asks for its TLS. It waits for nobody's leave, and always
 /// gives a row. No `MAIL` is ever sent; `QUIT` is, wherever somebody is left to hear it.
 pub async fn probe(net: &Net, host: &str, address: IpAddr) -> Session {
     let mut session = Session { row: blank_row(net, host, address), certificates: Vec::new() };
-    let admitted = if net.opt_out.names(host) { Err(OwnCause::OptOut) } else { net.gate.admit(address) };
+    let admitted = if net.opts_out(host) { Err(OwnCause::OptOut) } else { net.admits(address) };
     if let Err(cause) = admitted {
         session.row.ending = Ending::withheld(Stage::Connect, cause);
         return session;
     }
-    let permit = net.pacer.admit(address).await;
     let begin = Instant::now();
     session.row.started = clock::now();
     session.row.ending = session.run(net, begin + net.settings.smtp_timeout).await;
     session.row.elapsed_us = begin.elapsed().as_micros() as u64;
-    drop(permit);
+    // Its connection is within the same place.
     let alert = session.row.tls.as_ref().and_then(|tls| tls.alert.as_deref());
     if net.settings.legacy_tls && legacy::is_suspected(&session.row.ending, alert) {
         let (hello, certificates) = legacy::ask(net, host, address).await;
@@ -50,6 +49,14 @@ pub async fn probe(net: &Net, host: &str, address: IpAddr) -> Session {
         session.certificates.extend(certificates);
     }
     session
+}
+
+/// Whether the server says that it has no time now, to be asked again later: it closes the channel (RFC 5321 §3.8), or
+/// turns greeting or `EHLO` away for now (RFC 5321 §4.2.1).
+pub(crate) fn asks_to_wait(row: &SmtpSessionRow) -> bool {
+    let codes = row.replies.iter().filter_map(|reply| Some((reply.stage.as_str(), reply.code?)));
+    let greets = |stage: &str| [Stage::Banner, Stage::Ehlo, Stage::Helo].iter().any(|s| s.as_str() == stage);
+    codes.into_iter().any(|(stage, code)| code == 421 || greets(stage) && (400..500).contains(&code))
 }
 
 impl Session {
@@ -229,6 +236,8 @@ fn blank_row(net: &Net, host: &str, address: IpAddr) -> SmtpSessionRow {
         port: net.settings.smtp_port,
         started: clock::now(),
         elapsed_us: 0,
+        attempts: 1,
+        reused_from: None,
         replies: Vec::new(),
         early_bytes: None,
         tls: None,

@@ -182,6 +182,8 @@ pub struct HostRow {
     pub addresses: u32,
     /// Of these, how many could be judged.
     pub judged: u32,
+    /// Of its sessions, how many were not held but taken from another host's at the same address.
+    pub reused: u32,
     /// `offered`, `absent`, `rejected`, `mangled`, `varies`, `unknown`.
     pub starttls: String,
     /// Versions of TLS agreed, over the addresses, sorted.
@@ -207,6 +209,10 @@ impl Table for HostRow {
             name("host", "The MX host."),
             u32("addresses", "Addresses it has."),
             u32("judged", "Of these, how many could be judged."),
+            u32(
+                "reused",
+                "Addresses at which it was not asked, since others there had shown one certificate, which is for it too.",
+            ),
             text("starttls", "`offered`, `absent`, `rejected`, `mangled`, `varies`, `unknown`."),
             Column::list("tls_versions", Kind::Text, "Versions of TLS agreed, over the addresses, sorted."),
             text("certificate", "`valid`, `invalid`, `varies`, `unknown`, `not-applicable`."),

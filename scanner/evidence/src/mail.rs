@@ -106,6 +106,11 @@ pub struct SmtpSessionRow {
     pub started: Micros,
     /// From then to the end, microseconds.
     pub elapsed_us: u64,
+    /// Sessions that were begun to get it: more than one where the server had no time at first. The row is the last's.
+    pub attempts: u16,
+    /// The MX host whose session this is a copy of: some hosts at this address had shown one certificate for all of
+    /// them, which is for this host too, and it was not asked.
+    pub reused_from: Option<String>,
     /// Every reply, in order.
     pub replies: Vec<Reply>,
     /// Bytes that followed the reply to `STARTTLS` in the clear: recorded, never acted on.
@@ -136,6 +141,15 @@ impl Table for SmtpSessionRow {
             u16("port", "The port."),
             time("started", "When the connection was begun."),
             u64("elapsed_us", "From then to the end, microseconds."),
+            u16(
+                "attempts",
+                "Sessions begun to get it: above 1 where the server said 421 or 4xx first; 0 where none was.",
+            ),
+            name(
+                "reused_from",
+                "Where not null, no session was held: the MX host whose session at this address all the rest is copied from.",
+            )
+            .optional(),
             Column::groups(
                 "replies",
                 "Every reply of the server, in order.",

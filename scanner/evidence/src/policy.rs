@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::column::{Column, boolean, bytes, name, text, time, u16, u64};
+use crate::column::{Column, boolean, bytes, name, text, time, u16, u32, u64};
 use crate::dns::address_columns;
 use crate::{AddressRecord, Ending, Lookup, Micros, Table, TlsObservation};
 
@@ -36,6 +36,8 @@ pub struct Header {
 pub struct PolicyRow {
     /// The domain whose policy it is.
     pub domain: String,
+    /// The chunk in which the domain's row stands. The policy's own may be a later one: nothing waits for a slow host.
+    pub chunk: u32,
     /// The policy host, `mta-sts.<domain>`.
     pub host: String,
     /// `A` at the policy host.
@@ -70,6 +72,7 @@ impl Table for PolicyRow {
     fn columns() -> Vec<Column> {
         vec![
             name("domain", "The domain whose policy it is."),
+            u32("chunk", "The chunk (part number) of the domain's row; the policy may stand in a later one."),
             name("host", "The policy host, `mta-sts.<domain>`."),
             Lookup::<AddressRecord>::column("a", "`A` at the policy host.", address_columns()),
             Lookup::<AddressRecord>::column("aaaa", "`AAAA` at the policy host.", address_columns()),

@@ -92,10 +92,18 @@ impl RunDir {
 
     /// Hands every committed row of a table to `each`, in order, a batch at a time.
     pub fn for_each<T: Table>(&self, mut each: impl FnMut(T)) -> Result<(), PartError> {
-        let parts = self.parts::<T>().map_err(|e| PartError::new("reading the journal of", &self.root, e))?;
-        for part in parts {
-            for rows in read_rows::<T>(&part)? {
-                rows?.into_iter().for_each(&mut each);
+        self.for_each_with_chunk(|_, row| each(row))
+    }
+
+    /// The same, with the number of the chunk that holds the row.
+    pub fn for_each_with_chunk<T: Table>(&self, mut each: impl FnMut(u32, T)) -> Result<(), PartError> {
+        let chunks = self.committed().map_err(|e| PartError::new("reading the journal of", &self.root, e))?;
+        for chunk in chunks.into_iter().map(|entry| entry.chunk) {
+            let part = self.part_path::<T>(chunk);
+            if part.exists() {
+                for rows in read_rows::<T>(&part)? {
+                    rows?.into_iter().for_each(|row| each(chunk, row));
+                }
             }
         }
         Ok(())

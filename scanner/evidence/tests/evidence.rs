@@ -95,6 +95,7 @@ fn every_other_table_round_trips() {
     let addresses = || vec![AddressRecord { address: "2001:db8::1".into(), ttl: 5 }];
     round_trip(&[PolicyRow {
         domain: "d.example".into(),
+        chunk: 3,
         host: "mta-sts.d.example".into(),
         a: lookup("mta-sts.d.example", addresses(), Ending::Completed),
         aaaa: lookup("mta-sts.d.example", vec![], Ending::Completed),
@@ -129,6 +130,8 @@ fn every_other_table_round_trips() {
         port: 25,
         started: 1,
         elapsed_us: 2,
+        attempts: 2,
+        reused_from: None,
         replies: vec![Reply {
             stage: "banner".into(),
             code: Some(220),
@@ -143,7 +146,12 @@ fn every_other_table_round_trips() {
     assert_eq!(session.reply(Stage::Banner).and_then(|reply| reply.code), Some(220));
     round_trip(&[
         session.clone(),
-        SmtpSessionRow { tls: Some(tls()), early_bytes: Some(ByteBuf::new()), ..session },
+        SmtpSessionRow {
+            tls: Some(tls()),
+            early_bytes: Some(ByteBuf::new()),
+            reused_from: Some("other.example".into()),
+            ..session
+        },
     ]);
     round_trip(&[CertificateRow {
         sha256: ByteBuf::from([3; 32]),
@@ -188,6 +196,7 @@ fn derived_tables_round_trip() {
         host: "mx.example".into(),
         addresses: 2,
         judged: 1,
+        reused: 0,
         starttls: "offered".into(),
         tls_versions: vec!["TLSv1.2".into()],
         certificate: "valid".into(),

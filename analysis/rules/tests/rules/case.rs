@@ -107,6 +107,8 @@ pub(crate) fn session(host: &str, address: &str) -> SmtpSessionRow {
         port: 25,
         started: NOW,
         elapsed_us: 1,
+        attempts: 1,
+        reused_from: None,
         replies: vec![
             reply(Stage::Banner, 220, &["220 mx ESMTP"]),
             reply(Stage::Ehlo, 250, &["250-mx", "250-SIZE 1000", "250 StartTLS"]),
@@ -282,6 +284,7 @@ pub(crate) fn policy_row(text: &[u8]) -> PolicyRow {
     let host = "mta-sts.d.example";
     PolicyRow {
         domain: DOMAIN.to_owned(),
+        chunk: 0,
         host: host.to_owned(),
         a: lookup(host, 0, vec![address("192.0.2.80")]),
         aaaa: lookup(host, 0, Vec::new()),

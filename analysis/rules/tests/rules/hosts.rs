@@ -326,3 +326,23 @@ fn rfc8996_a_host_that_takes_nothing_newer_than_tls_1_1() {
     assert_eq!(unasked.unknowns(), ["mx-tls-old"]);
     assert_eq!(Case::sound().outcome("mx-tls-old"), Outcome::Pass);
 }
+
+#[test]
+fn what_was_shown_to_another_name_speaks_for_this_one_only_if_it_is_valid_for_it() {
+    let reused = |problems: &[ChainProblem]| {
+        let mut row = session(HOST, "192.0.2.1");
+        row.reused_from = Some("mx2.d.example".to_owned());
+        Case::with_session(row, Some(chain(problems)))
+    };
+    for rule in ["mx-cert-name", "mx-cert-expired", "mx-cert-untrusted"] {
+        assert_eq!(reused(&[]).outcome(rule), Outcome::Pass, "{rule}");
+        assert_eq!(reused(&[ChainProblem::Expired]).outcome(rule), Outcome::Unknown, "{rule}");
+    }
+    for rule in STARTTLS {
+        assert_eq!(
+            reused(&[ChainProblem::Expired]).outcome(rule),
+            Outcome::Pass,
+            "{rule}: it is said before any name"
+        );
+    }
+}

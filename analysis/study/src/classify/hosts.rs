@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mxray_evidence::derived::HostRow;
 use mxray_evidence::{DomainRow, Lookup, MailHostRow, RunDir, SmtpSessionRow, TlsaRecord};
-use mxray_rules::{HostAssessment, SessionAssessment, assess_host, assess_session, match_host};
+use mxray_rules::{DaneOutcome, HostAssessment, SessionAssessment, assess_host, assess_session, match_host};
 
 use super::chains::Chains;
 use crate::StudyError;
@@ -32,8 +32,13 @@ impl Hosts {
             let mut assessment = assess_session(&row, chain, chains.at());
             if let (Some(tls), Some(tlsa)) = (&row.tls, published.get(&row.host)) {
                 let shown = chains.ders(tls).unwrap_or_default();
-                assessment.dane =
-                    if shown.is_empty() { None } else { match_host(tlsa, &shown, assessment.at) };
+                let outcome = if shown.is_empty() { None } else { match_host(tlsa, &shown, assessment.at) };
+                // What another name was shown may match this one's records; where it does not, this one was not asked.
+                let counts = |outcome: &DaneOutcome| {
+                    row.reused_from.is_none()
+                        || matches!(outcome, DaneOutcome::Authenticated { .. } | DaneOutcome::Unusable)
+                };
+                assessment.dane = outcome.filter(counts);
             }
             sessions.entry(row.host).or_default().push(assessment);
         })?;

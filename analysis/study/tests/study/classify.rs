@@ -7,7 +7,7 @@ use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
 use mxray_evidence::{CertificateRow, RunDir, Table, read_rows};
 use mxray_study::{ClassifyOptions, StudyError, classifications, classify, newest_classification};
 
-use crate::run::small_run;
+use crate::run::{late_run, small_run};
 
 pub(crate) fn rows<T: Table>(path: &Path) -> Vec<T> {
     read_rows::<T>(path).expect("open").flat_map(|rows| rows.expect("read")).collect()
@@ -46,6 +46,18 @@ fn every_domain_has_a_verdict_in_the_order_of_the_input() {
         hosts.iter().map(|row| (row.host.as_str(), row.domains)).collect::<Vec<_>>(),
         [("mx.example", 15)]
     );
+}
+
+#[test]
+fn a_policy_counts_for_its_domain_whichever_chunk_it_stands_in() {
+    let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let derived = [small_run(folders[0].path(), 3, 7), late_run(folders[1].path(), 3, 7)].map(|run| {
+        let classified = classify(&run, &ClassifyOptions::default()).expect("classify");
+        let verdicts = rows::<VerdictRow>(&run.derived_path::<VerdictRow>(&classified.id));
+        (verdicts, rows::<FindingRow>(&run.derived_path::<FindingRow>(&classified.id)))
+    });
+    assert_eq!(derived[0], derived[1]);
+    assert!(derived[0].0.iter().all(|row| row.policy != "unknown"), "each was found");
 }
 
 #[test]

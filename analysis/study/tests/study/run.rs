@@ -14,18 +14,34 @@ const LABEL: &str = "00112233aabbccdd";
 /// A run of `chunks` chunks with `domains` domains each: all have one MX host in common, every third has an
 /// MTA-STS record and a policy.
 pub(crate) fn small_run(folder: &Path, chunks: u32, domains: u64) -> RunDir {
+    run_of(folder, chunks, domains, false)
+}
+
+/// The same, but that every policy came late: all of them stand in the last chunk.
+pub(crate) fn late_run(folder: &Path, chunks: u32, domains: u64) -> RunDir {
+    run_of(folder, chunks, domains, true)
+}
+
+fn run_of(folder: &Path, chunks: u32, domains: u64, is_late: bool) -> RunDir {
     let run = RunDir::new(folder.join("run"));
     run.create().expect("create the run");
     let mut journal = Journal::open(&run.journal_path()).expect("open the journal");
     let mut counts = Counts::default();
+    let mut late = Vec::new();
     for chunk in 0..chunks {
         let first = u64::from(chunk) * domains;
         let rows: Vec<DomainRow> = (first..first + domains).map(domain).collect();
-        let policies: Vec<PolicyRow> = rows
+        let mut policies: Vec<PolicyRow> = rows
             .iter()
             .filter(|row| !row.sts_txt.records.is_empty())
-            .map(|row| policy(&row.domain))
+            .map(|row| policy(&row.domain, chunk))
             .collect();
+        if is_late {
+            late.append(&mut policies);
+            if chunk + 1 == chunks {
+                policies.append(&mut late);
+            }
+        }
         let mut added = Counts { lines: domains, domains, ..Counts::default() };
         added.policies = policies.len() as u64;
         write(&run, chunk, &rows);
@@ -128,11 +144,12 @@ fn tls(sni: &str) -> TlsObservation {
     }
 }
 
-fn policy(domain: &str) -> PolicyRow {
+fn policy(domain: &str, chunk: u32) -> PolicyRow {
     let host = format!("mta-sts.{domain}");
     let address = AddressRecord { address: "127.0.0.2".into(), ttl: 1 };
     PolicyRow {
         domain: domain.into(),
+        chunk,
         a: lookup(&host, vec![address]),
         aaaa: lookup(&host, vec![]),
         started: 1,
@@ -167,6 +184,8 @@ fn session(host: &str) -> SmtpSessionRow {
         port: 25,
         started: 1,
         elapsed_us: 1,
+        attempts: 1,
+        reused_from: None,
         replies: vec![
             reply("banner", 220, "220 mx"),
             reply("ehlo", 250, "250 STARTTLS"),

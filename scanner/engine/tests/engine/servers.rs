@@ -8,7 +8,7 @@ use std::time::Duration;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use mxray_engine::{AddressGate, DnsSettings, Net, OptOut, PacingLimits, ProbeSettings};
+use mxray_engine::{AddressGate, DnsSettings, Net, OptOut, ProbeSettings};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -183,7 +183,7 @@ pub(crate) fn net(resolver: SocketAddr, settings: ProbeSettings) -> Net {
 
 pub(crate) fn net_with(resolver: SocketAddr, settings: ProbeSettings, opt_out: OptOut) -> Net {
     let gate = AddressGate { allow: vec!["127.0.0.0/8".parse().unwrap()], opt_out: Vec::new() };
-    Net::new(dns_settings(&[resolver]), &PacingLimits::default(), gate, opt_out, settings).unwrap()
+    Net::new(dns_settings(&[resolver]), gate, opt_out, settings).unwrap()
 }
 
 pub(crate) fn dns_settings(resolvers: &[SocketAddr]) -> DnsSettings {

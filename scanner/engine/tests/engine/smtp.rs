@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mxray_engine::certificate::digest;
-use mxray_engine::{AddressGate, Net, OptOut, PacingLimits, ProbeSettings, Session, probe_smtp};
+use mxray_engine::{AddressGate, Net, OptOut, ProbeSettings, Session, probe_smtp};
 use mxray_evidence::{Cause, Ending, OwnCause, SmtpSessionRow, Stage};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -487,7 +487,7 @@ async fn what_may_not_be_probed_is_not() {
     let port = listener.local_addr().unwrap().port();
     let make = |gate, opt_out| {
         let resolver = dns_settings(&[SocketAddr::new(LOCALHOST, 9)]);
-        Net::new(resolver, &PacingLimits::default(), gate, opt_out, settings(port)).unwrap()
+        Net::new(resolver, gate, opt_out, settings(port)).unwrap()
     };
     let closed = make(AddressGate::default(), OptOut::default());
     let row = probe_smtp(&closed, HOST, LOCALHOST).await.row;
