@@ -11,7 +11,7 @@ const BYTEWISE_BYTES_MAX: usize = 3_000;
 /// More events than a dialogue has: five commands and their replies, twice over.
 const EVENTS_MAX: usize = 32;
 
-/// A server's side: a byte that says how it is cut, what it says in the clear, [`TLS_MARK`], what it says within TLS.
+/// A server's side: a byte that says how it is cut, what it says in the clear, the byte 0xfe, what it says within TLS.
 pub fn smtp_dialogue(data: &[u8]) {
     let Some((seed, data)) = data.split_first() else { return };
     let mut sides = data.splitn(2, |byte| *byte == TLS_MARK);
