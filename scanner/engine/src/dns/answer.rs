@@ -144,7 +144,7 @@ pub trait FromRecord: Sized {
     /// The row, if the record is of its kind.
     fn from_record(record: &Record) -> Option<Self>;
 
-    /// Bytes that count against [`DATA_BYTES_MAX`].
+    /// Bytes that count against the limit of the data.
     fn bytes(&self) -> usize {
         0
     }
