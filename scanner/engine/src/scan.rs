@@ -81,7 +81,7 @@ pub async fn scan(
         () = stop.draining() => return Err(ScanError::StoppedEarly),
         asked = ask_resolvers(&config, &events) => asked?,
     };
-    let net = open_net(&config, opt_out.clone())?;
+    let net = open_net(&config, dnssec, opt_out.clone())?;
     let Opened { mut run, mark, domains, hosts, sinks, owed } = open_folder(&config, dnssec).await?;
     let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
@@ -230,7 +230,7 @@ pub(crate) async fn off_the_runtime<T: Send + 'static>(
     receiver.await.map_err(|_| ScanError::Internal("a thread that reads files is gone".into()))
 }
 
-fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
+fn open_net(config: &ScanConfig, dnssec: bool, opt_out: OptOut) -> Result<Net, ScanError> {
     let gate = AddressGate { allow: config.allow_nets.clone(), opt_out: Vec::new() };
     let settings = ProbeSettings {
         https_port: config.https_port,
@@ -241,12 +241,12 @@ fn open_net(config: &ScanConfig, opt_out: OptOut) -> Result<Net, ScanError> {
         legacy_tls: config.extras.legacy_tls,
         ..ProbeSettings::new(config.ehlo_name.as_str(), &config.contact)
     };
-    Net::new(dns_settings(config, config.resolvers.clone()), gate, opt_out, settings)
-        .map_err(ScanError::Sockets)
+    let dns = DnsSettings { validating: dnssec, ..dns_settings(config, config.resolvers.clone()) };
+    Net::new(dns, gate, opt_out, settings).map_err(ScanError::Sockets)
 }
 
 fn dns_settings(config: &ScanConfig, resolvers: Vec<SocketAddr>) -> DnsSettings {
-    DnsSettings { resolvers, timeout: config.dns_timeout, retries: config.dns_retries }
+    DnsSettings { resolvers, timeout: config.dns_timeout, retries: config.dns_retries, validating: false }
 }
 
 /// Asks each resolver for the root's name servers. Any answer will do; when none answers, a scan would fill a run

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::column::{Column, Kind, boolean, bytes, name, text, time, u16, u32, u64};
-use crate::{Ending, Micros, Table};
+use crate::{Ending, ExtendedError, Micros, Security, Table};
 
 /// One question to DNS, everything that came back, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Lookup<R> {
     pub unchecked_rcode: Option<u16>,
     /// The AD bit: the resolver claims to have validated the whole answer.
     pub authenticated: Option<bool>,
+    /// Extended errors (RFC 8914) that came with the answer, or with that to the question with validation off.
+    pub extended_errors: Vec<ExtendedError>,
+    /// What DNSSEC makes of the answer, by all of this; `None` where none came.
+    pub security: Option<Security>,
     /// The CNAME chain in the answer, in order.
     pub cnames: Vec<Cname>,
     /// The records of the type asked for, at the end of the chain, in the order received.
@@ -68,11 +72,6 @@ impl<R> Lookup<R> {
         !matches!(self.status(), LookupStatus::Failed(_) | LookupStatus::Unanswered)
     }
 
-    /// Whether the resolver has an answer that it does not give because it does not validate.
-    pub fn is_bogus(&self) -> bool {
-        self.rcode == Some(2) && matches!(self.unchecked_rcode, Some(0 | 3))
-    }
-
     pub(crate) fn column(name: &'static str, doc: &'static str, records: Vec<Column>) -> Column {
         Column::group(name, doc, Self::columns(records))
     }
@@ -95,6 +94,14 @@ impl<R> Lookup<R> {
             )
             .optional(),
             boolean("authenticated", "The AD bit, for the whole answer; null: no answer.").optional(),
+            ExtendedError::column(),
+            text(
+                "security",
+                "What DNSSEC makes of the answer (RFC 4033 §5), by `authenticated`, `unchecked_rcode` and `extended_errors`: \
+                 `secure`, `insecure`, `bogus`, `indeterminate`: the resolver could not find out, or the run's resolvers are \
+                 not believed (`dnssec` in the manifest); null: no answer.",
+            )
+            .optional(),
             Column::groups(
                 "cnames",
                 "The CNAME chain, in order.",

@@ -22,6 +22,7 @@ mod part;
 mod policy;
 mod reject;
 mod run;
+mod security;
 mod sink;
 mod table;
 
@@ -38,6 +39,7 @@ pub use part::{FinishedPart, PartError, PartLabel, PartWriter, read_rows};
 pub use policy::{Connect, Header, PolicyRow};
 pub use reject::{RejectReason, RejectRow};
 pub use run::RunDir;
+pub use security::{ExtendedError, Security};
 pub use serde_bytes::ByteBuf;
 pub use sink::ReportSinkRow;
 pub use table::{Table, TableDoc, tables};

@@ -21,6 +21,8 @@ fn lookup<R>(name: &str, records: Vec<R>, ending: Ending) -> Lookup<R> {
         rcode: Some(0),
         unchecked_rcode: None,
         authenticated: Some(false),
+        extended_errors: vec![ExtendedError { code: 6, text: ByteBuf::from(*b"why"), unchecked: true }],
+        security: Some(Security::Bogus),
         cnames: vec![Cname { owner: name.into(), target: "target.example".into(), ttl: 60 }],
         records,
         ending,

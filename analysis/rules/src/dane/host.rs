@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mxray_evidence::{AddressRecord, Lookup, LookupStatus, MailHostRow};
+use mxray_evidence::{AddressRecord, Lookup, LookupStatus, MailHostRow, Security};
 
 use super::{DaneOutcome, NearMiss};
 use crate::finding::Notes;
@@ -76,7 +76,7 @@ impl HostDane {
     pub(crate) fn assess(row: &MailHostRow, sessions: &[SessionAssessment]) -> Self {
         let mut dane = Self::unknown();
         match security(&row.a, &row.aaaa) {
-            Security::Unknown => {
+            Security::Indeterminate => {
                 dane.mark(RuleId::DnssecBogus, Outcome::Unknown, None, Some("its addresses".into()));
                 return dane;
             }
@@ -113,13 +113,14 @@ impl HostDane {
 
     fn judge_records(&mut self, row: &MailHostRow) {
         let lookup = &row.tlsa;
+        if lookup.is_bogus() {
+            self.standing = Standing::Fails;
+            let detail = Some(lookup.name.clone());
+            return self.mark(RuleId::DnssecBogus, Outcome::Violation, Some("tlsa"), detail);
+        }
         match lookup.status() {
             LookupStatus::Failed(code) => {
                 self.standing = Standing::Fails;
-                if lookup.is_bogus() {
-                    let detail = Some(lookup.name.clone());
-                    return self.mark(RuleId::DnssecBogus, Outcome::Violation, Some("tlsa"), detail);
-                }
                 let cause = match code {
                     2 => "servfail",
                     5 => "refused",
@@ -227,21 +228,17 @@ impl HostDane {
     }
 }
 
-/// What DNSSEC says of a host's addresses.
-enum Security {
-    Secure,
-    Insecure,
-    Bogus,
-    Unknown,
-}
-
-/// Secure where every family that has addresses is (RFC 7672 §2.2.2).
+/// What DNSSEC says of a host's addresses: secure where every family that has addresses is (RFC 7672 §2.2.2). Those that
+/// do not validate are none.
 fn security(a: &Lookup<AddressRecord>, aaaa: &Lookup<AddressRecord>) -> Security {
-    let found = || [a, aaaa].into_iter().filter(|lookup| lookup.status() == LookupStatus::Found);
-    if found().next().is_none() {
-        return if a.is_bogus() || aaaa.is_bogus() { Security::Bogus } else { Security::Unknown };
+    let families = [a, aaaa];
+    let usable =
+        || families.iter().filter(|lookup| lookup.status() == LookupStatus::Found && !lookup.is_bogus());
+    if usable().next().is_none() {
+        let is_bogus = families.iter().any(|lookup| lookup.is_bogus());
+        return if is_bogus { Security::Bogus } else { Security::Indeterminate };
     }
-    if found().all(|lookup| lookup.authenticated == Some(true)) {
+    if usable().all(|lookup| lookup.authenticated == Some(true)) {
         Security::Secure
     } else {
         Security::Insecure

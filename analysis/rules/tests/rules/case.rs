@@ -28,6 +28,8 @@ pub(crate) fn lookup<R>(name: &str, rcode: u16, records: Vec<R>) -> Lookup<R> {
         rcode: Some(rcode),
         unchecked_rcode: None,
         authenticated: Some(false),
+        extended_errors: Vec::new(),
+        security: None,
         cnames: Vec::new(),
         records,
         ending: Ending::Completed,

@@ -1,6 +1,6 @@
 //! DANE at a domain: what is found, and what a sender does.
 
-use mxray_evidence::{ByteBuf, Ending, Lookup, OwnCause, Stage, TlsaRecord};
+use mxray_evidence::{ByteBuf, Ending, ExtendedError, Lookup, OwnCause, Stage, TlsaRecord};
 use mxray_rules::{ChainProblem, DaneOutcome, NearMiss, Outcome};
 
 use crate::case::{Case, Host, address, chain, lookup, mx, reply, session, timed_out};
@@ -196,6 +196,27 @@ fn what_does_not_validate_is_deferred() {
     assert_eq!(case.violations(), [""; 0]);
     assert_eq!(case.outcome("dnssec-bogus"), Outcome::Unknown);
     assert_eq!(senders(&case), ["unknown"; 4]);
+}
+
+#[test]
+fn rfc8914_data_that_a_resolver_calls_bogus_is() {
+    fn doubted<R>(lookup: Lookup<R>) -> Lookup<R> {
+        let error = ExtendedError { code: 7, text: ByteBuf::new(), unchecked: false };
+        Lookup { authenticated: Some(false), extended_errors: vec![error], ..lookup }
+    }
+    let mut host = guarded(A, MATCH);
+    host.row.tlsa = doubted(host.row.tlsa);
+    let case = with_hosts(&[host]);
+    assert_eq!(case.violations(), ["dnssec-bogus/tlsa"]);
+    assert_eq!(senders(&case), ["deferred", "nothing", "deferred", "nothing"]);
+
+    let mut host = guarded(A, MATCH);
+    (host.row.a, host.row.aaaa) = (doubted(host.row.a), doubted(host.row.aaaa));
+    assert_eq!(with_hosts(&[host]).violations(), ["dnssec-bogus/address"]);
+
+    let mut case = with_hosts(&[guarded(A, MATCH)]);
+    case.domain.mx = doubted(case.domain.mx);
+    assert!(case.violations().contains(&"dnssec-bogus/mx".to_owned()));
 }
 
 #[test]

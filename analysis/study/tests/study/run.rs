@@ -107,6 +107,8 @@ fn lookup<R>(name: &str, records: Vec<R>) -> Lookup<R> {
         rcode: Some(0),
         unchecked_rcode: None,
         authenticated: Some(false),
+        extended_errors: Vec::new(),
+        security: None,
         cnames: vec![],
         records,
         ending: Ending::Completed,

@@ -3,9 +3,11 @@
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use mxray_evidence::{
-    AddressRecord, ByteBuf, Cause, Cname, Ending, MxRecord, NsRecord, Stage, TlsaRecord, TxtRecord,
+    AddressRecord, ByteBuf, Cause, Cname, Ending, ExtendedError, MxRecord, NsRecord, Stage, TlsaRecord,
+    TxtRecord,
 };
 
+use super::edns::Edns;
 use super::name;
 use super::question::HEADER_BYTES;
 
@@ -21,6 +23,8 @@ pub(super) struct Answer {
     pub(super) rcode: u16,
     pub(super) authenticated: bool,
     pub(super) truncated: bool,
+    /// Extended errors that it carries.
+    pub(super) errors: Vec<ExtendedError>,
     records: Vec<Record>,
     /// Why not all of it could be read.
     pub(super) flaw: Option<String>,
@@ -34,6 +38,7 @@ impl Answer {
             rcode: u16::from(message[3] & 0x0f),
             authenticated: message[3] & 0x20 != 0,
             truncated: message[2] & 0x02 != 0,
+            errors: Vec::new(),
             records: Vec::new(),
             flaw: None,
         };
@@ -54,8 +59,9 @@ impl Answer {
             }
         }
         let rest = usize::from(count(8)) + usize::from(count(10));
-        if let Some(high) = extended_rcode(message, decoder.index(), rest) {
-            answer.rcode |= u16::from(high) << 4;
+        if let Some(edns) = Edns::find(message, decoder.index(), rest) {
+            answer.rcode |= u16::from(edns.rcode_high) << 4;
+            answer.errors = edns.errors;
         }
         answer
     }
@@ -201,31 +207,5 @@ impl FromRecord for TlsaRecord {
 
     fn bytes(&self) -> usize {
         self.data.len()
-    }
-}
-
-/// The upper bits of the response code, from the OPT record among the `count` records at `at` (RFC 6891 §6.1.3).
-fn extended_rcode(message: &[u8], mut at: usize, count: usize) -> Option<u8> {
-    const OPT: [u8; 2] = [0, 41];
-    for _ in 0..count {
-        at = after_name(message, at)?;
-        let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
-        if fixed[..2] == OPT {
-            return Some(fixed[4]);
-        }
-        at += fixed.len() + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-    }
-    None
-}
-
-/// Where the bytes after a name begin, compressed or not.
-fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
-    const POINTER: u8 = 0xc0;
-    loop {
-        match *message.get(at)? {
-            0 => return Some(at + 1),
-            length if length & POINTER == POINTER => return Some(at + 2),
-            length => at += usize::from(length) + 1,
-        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod channel;
+mod edns;
 mod name;
 mod question;
 mod tcp;
@@ -20,7 +21,8 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use mxray_evidence::{
-    AddressRecord, Cause, Ending, Lookup, MxRecord, NsRecord, OwnCause, Stage, TlsaRecord, TxtRecord,
+    AddressRecord, Cause, Ending, ExtendedError, Lookup, MxRecord, NsRecord, OwnCause, Stage, TlsaRecord,
+    TxtRecord,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -47,6 +49,8 @@ pub struct DnsSettings {
     pub timeout: Duration,
     /// How often a query that went unanswered is sent again, each time to the next resolver.
     pub retries: u32,
+    /// Whether they showed that they validate, and are believed.
+    pub validating: bool,
 }
 
 /// A stub resolver. Clones share its sockets.
@@ -59,6 +63,7 @@ struct Inner {
     upstreams: Vec<Upstream>,
     timeout: Duration,
     retries: u32,
+    validating: bool,
     turn: AtomicUsize,
     ids: RandomState,
     connections: Semaphore,
@@ -84,6 +89,7 @@ impl Resolver {
             upstreams,
             timeout: settings.timeout,
             retries: settings.retries,
+            validating: settings.validating,
             turn: AtomicUsize::new(0),
             ids: RandomState::new(),
             connections: Semaphore::new(TCP_CONNECTIONS_MAX),
@@ -149,24 +155,28 @@ impl Resolver {
             rcode: None,
             unchecked_rcode: asked.unchecked_rcode,
             authenticated: None,
+            extended_errors: asked.unchecked_errors,
+            security: None,
             cnames: Vec::new(),
             records: Vec::new(),
             ending: asked.ending,
         };
         if let Some(answer) = asked.answer {
-            fill(&mut lookup, &answer, kind);
+            fill(&mut lookup, answer, kind);
+            lookup.security = lookup.security_by(self.inner.validating);
         }
         lookup
     }
 }
 
 /// Writes down what an answer says.
-fn fill<R: FromRecord>(lookup: &mut Lookup<R>, answer: &Answer, kind: RecordType) {
+fn fill<R: FromRecord>(lookup: &mut Lookup<R>, answer: Answer, kind: RecordType) {
     let selected = answer.select(&lookup.name, kind);
     lookup.rcode = Some(answer.rcode);
     lookup.authenticated = Some(answer.authenticated);
     lookup.cnames = selected.cnames;
     lookup.records = selected.records;
+    lookup.extended_errors.splice(0..0, answer.errors);
     if selected.over_limit && lookup.ending.is_completed() {
         lookup.ending = Ending::withheld(Stage::Dns, OwnCause::Limit);
     }
@@ -182,7 +192,7 @@ pub fn read_reply<R: FromRecord>(message: &[u8], name: &str, kind: u16) -> Optio
     let answer = Answer::read(message, question.section().len());
     let mut lookup = withheld_lookup(name, OwnCause::NotAsked);
     lookup.ending = answer.ending();
-    fill(&mut lookup, &answer, kind);
+    fill(&mut lookup, answer, kind);
     Some(lookup)
 }
 
@@ -198,6 +208,8 @@ pub fn withheld_lookup<R>(name: &str, cause: OwnCause) -> Lookup<R> {
         rcode: None,
         unchecked_rcode: None,
         authenticated: None,
+        extended_errors: Vec::new(),
+        security: None,
         cnames: Vec::new(),
         records: Vec::new(),
         ending: Ending::withheld(Stage::Dns, cause),
@@ -211,12 +223,21 @@ struct Asked {
     tcp: bool,
     answer: Option<Answer>,
     unchecked_rcode: Option<u16>,
+    unchecked_errors: Vec<ExtendedError>,
     ending: Ending,
 }
 
 impl Asked {
     fn nothing(ending: Ending) -> Self {
-        Self { resolver: None, queries: 0, tcp: false, answer: None, unchecked_rcode: None, ending }
+        Self {
+            resolver: None,
+            queries: 0,
+            tcp: false,
+            answer: None,
+            unchecked_rcode: None,
+            unchecked_errors: Vec::new(),
+            ending,
+        }
     }
 
     fn keep(&mut self, resolver: SocketAddr, answer: Answer, tcp: bool, ending: Ending) {
@@ -236,7 +257,7 @@ impl Asked {
 
 impl Inner {
     /// Asks, and after a SERVFAIL once more with validation off, which tells what does not validate from what cannot be
-    /// had. Of that answer only the code is kept: its records are nobody's word.
+    /// had. Of that answer only the codes are kept: its records are nobody's word.
     async fn ask(&self, mut question: Question) -> Asked {
         let mut asked = self.ask_checked(&mut question).await;
         let refuses = asked.ending.is_completed() && asked.answer.as_ref().is_some_and(Answer::is_servfail);
@@ -245,8 +266,13 @@ impl Inner {
             question.uncheck();
             asked.queries = asked.queries.saturating_add(1);
             let section_bytes = question.section().len();
-            let reply = resolver.ask(&mut question, self.timeout).await;
-            asked.unchecked_rcode = reply.ok().map(|message| Answer::read(&message, section_bytes).rcode);
+            if let Ok(message) = resolver.ask(&mut question, self.timeout).await {
+                let answer = Answer::read(&message, section_bytes);
+                asked.unchecked_rcode = Some(answer.rcode);
+                let errors = answer.errors.into_iter();
+                asked.unchecked_errors =
+                    errors.map(|error| ExtendedError { unchecked: true, ..error }).collect();
+            }
         }
         asked
     }

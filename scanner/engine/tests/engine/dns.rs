@@ -3,11 +3,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::op::{Edns, Message, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use mxray_engine::{DnsSettings, Resolver};
-use mxray_evidence::{Cause, Ending, Lookup, LookupStatus, OwnCause, Stage};
+use mxray_evidence::{Cause, Ending, Lookup, LookupStatus, OwnCause, Security, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -266,6 +267,62 @@ async fn rfc4035_3_2_2_what_does_not_validate_is_told_from_what_cannot_be_had() 
 }
 
 #[tokio::test]
+async fn rfc8914_extended_errors_are_kept_and_tell_bogus_from_indeterminate() {
+    use ResponseCode::{NXDomain, NoError, ServFail};
+    // The code with validation on and off, the extended errors beside them, and whether there is an AD bit.
+    let answering = |codes: [ResponseCode; 2], errors: [Option<u16>; 2], authentic: bool| {
+        dns(move |query, _| {
+            let place = usize::from(query.metadata.checking_disabled);
+            let mut reply = reply(query, codes[place], &[a("h.example", 1)]);
+            reply.metadata.authentic_data = authentic;
+            let mut edns = Edns::new();
+            if let Some(code) = errors[place] {
+                let data = [&code.to_be_bytes()[..], b"words"].concat();
+                edns.options_mut().insert(EdnsOption::Unknown(15, data));
+            }
+            reply.set_edns(edns);
+            vec![reply.to_vec().unwrap()]
+        })
+    };
+    for (codes, errors, authentic, security, kept) in [
+        ([NoError, NoError], [None, None], true, Security::Secure, &[][..]),
+        // What it met on the way to what it could prove.
+        ([NoError, NoError], [Some(6), None], true, Security::Secure, &[(6, false)]),
+        ([NXDomain, NoError], [None, None], false, Security::Insecure, &[]),
+        ([NoError, NoError], [Some(1), None], false, Security::Insecure, &[(1, false)]),
+        ([NoError, NoError], [Some(7), None], false, Security::Bogus, &[(7, false)]),
+        ([NoError, NoError], [Some(5), None], false, Security::Indeterminate, &[(5, false)]),
+        ([ServFail, NoError], [Some(9), None], false, Security::Bogus, &[(9, false)]),
+        ([ServFail, NoError], [None, Some(10)], false, Security::Bogus, &[(10, true)]),
+        ([ServFail, NoError], [Some(22), None], false, Security::Indeterminate, &[(22, false)]),
+        (
+            [ServFail, ServFail],
+            [Some(22), Some(22)],
+            false,
+            Security::Indeterminate,
+            &[(22, false), (22, true)],
+        ),
+        ([ServFail, ServFail], [Some(6), None], false, Security::Bogus, &[(6, false)]),
+    ] {
+        let found = resolver(&[answering(codes, errors, authentic).await]).a("h.example").await;
+        let got: Vec<_> = found.extended_errors.iter().map(|error| (error.code, error.unchecked)).collect();
+        assert_eq!((found.security, got.as_slice()), (Some(security), kept), "{codes:?} {errors:?}");
+        assert!(found.extended_errors.iter().all(|error| error.text.as_slice() == b"words"));
+    }
+}
+
+#[tokio::test]
+async fn of_a_resolver_that_is_not_believed_every_answer_is_indeterminate() {
+    let server = dns_records(ResponseCode::NoError, vec![a("h.example", 1)]).await;
+    let settings = DnsSettings { validating: false, ..dns_settings(&[server]) };
+    let found = Resolver::new(settings).unwrap().a("h.example").await;
+    assert_eq!((found.status(), found.security), (LookupStatus::Found, Some(Security::Indeterminate)));
+    let nobody = dns(|_, _| Vec::new()).await;
+    let silent = impatient(&[nobody], 0);
+    assert_eq!(silent.a("h.example").await.security, None, "there is no answer");
+}
+
+#[tokio::test]
 async fn a_servfail_is_asked_of_another_resolver() {
     let (broken, _) = failing(ResponseCode::ServFail, usize::MAX).await;
     let (sound, _) = failing(ResponseCode::ServFail, 0).await;
@@ -347,7 +404,7 @@ async fn what_cannot_be_parsed_is_kept_as_far_as_it_can() {
 async fn rfc6891_the_upper_bits_of_the_code_are_read_past_broken_records() {
     let server = dns(|query, _| {
         let mut answer = reply(query, ResponseCode::BADVERS, &[]);
-        answer.set_edns(hickory_proto::op::Edns::new());
+        answer.set_edns(Edns::new());
         vec![answer.to_vec().unwrap()]
     })
     .await;

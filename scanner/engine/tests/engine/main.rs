@@ -10,6 +10,7 @@ mod certificate;
 mod dns;
 mod https;
 mod legacy;
+mod name_servers;
 mod opt_out;
 mod run;
 mod servers;

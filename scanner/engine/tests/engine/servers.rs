@@ -187,7 +187,7 @@ pub(crate) fn net_with(resolver: SocketAddr, settings: ProbeSettings, opt_out: O
 }
 
 pub(crate) fn dns_settings(resolvers: &[SocketAddr]) -> DnsSettings {
-    DnsSettings { resolvers: resolvers.to_vec(), timeout: GENEROUS, retries: 2 }
+    DnsSettings { resolvers: resolvers.to_vec(), timeout: GENEROUS, retries: 2, validating: true }
 }
 
 /// Longer than anything on loopback takes.
