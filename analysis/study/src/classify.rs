@@ -15,13 +15,12 @@ mod tally;
 use std::path::PathBuf;
 
 use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
-use mxray_evidence::{
-    DomainRow, Micros, PartError, PartLabel, PartWriter, PolicyRow, RunDir, Table, read_rows,
-};
+use mxray_evidence::{DomainRow, Micros, PartError, PartLabel, PolicyRow, RunDir, Table, read_rows};
 use mxray_rules::{Dossier, judge};
 use serde::{Deserialize, Serialize};
 
 use crate::StudyError;
+use crate::buffered::Buffered;
 use chains::Chains;
 use hosts::Hosts;
 use late::LatePolicies;
@@ -179,10 +178,10 @@ struct Writers {
 impl Writers {
     fn create(run: &RunDir, id: &str, label: &PartLabel) -> Result<Self, PartError> {
         Ok(Self {
-            findings: Buffered::create(run, id, label)?,
-            verdicts: Buffered::create(run, id, label)?,
-            hosts: Buffered::create(run, id, label)?,
-            tallies: Buffered::create(run, id, label)?,
+            findings: Buffered::create(&run.derived_path::<FindingRow>(id), label)?,
+            verdicts: Buffered::create(&run.derived_path::<VerdictRow>(id), label)?,
+            hosts: Buffered::create(&run.derived_path::<HostRow>(id), label)?,
+            tallies: Buffered::create(&run.derived_path::<TallyRow>(id), label)?,
         })
     }
 
@@ -198,41 +197,5 @@ impl Writers {
             part.publish()?;
         }
         Ok(())
-    }
-}
-
-/// Rows gathered before they are written at a time.
-const ROWS_BUFFERED: usize = 4_096;
-
-/// A part writer that is given rows one by one.
-struct Buffered<T> {
-    writer: PartWriter<T>,
-    rows: Vec<T>,
-}
-
-impl<T: Table> Buffered<T> {
-    fn create(run: &RunDir, id: &str, label: &PartLabel) -> Result<Self, PartError> {
-        let writer = PartWriter::create(&run.derived_path::<T>(id), label)?;
-        Ok(Self { writer, rows: Vec::with_capacity(ROWS_BUFFERED) })
-    }
-
-    fn write(&mut self, rows: impl IntoIterator<Item = T>) -> Result<(), PartError> {
-        self.rows.extend(rows);
-        if self.rows.len() >= ROWS_BUFFERED { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), PartError> {
-        self.writer.write(&self.rows)?;
-        self.rows.clear();
-        Ok(())
-    }
-
-    fn rows(&self) -> u64 {
-        self.writer.rows() + self.rows.len() as u64
-    }
-
-    fn finish(mut self) -> Result<mxray_evidence::FinishedPart, PartError> {
-        self.flush()?;
-        self.writer.finish()
     }
 }

@@ -7,6 +7,7 @@
 //! Only `sql` and what stands on it (`report`) know DataFusion; judging and comparing need nothing but the
 //! rules and the part files.
 
+mod buffered;
 mod classify;
 mod compare;
 mod error;
@@ -14,12 +15,15 @@ mod grid;
 mod moment;
 mod report;
 mod sql;
+mod tls_reports;
 mod truth;
 
 pub use classify::{Classified, ClassifyOptions, classifications, classify, newest_classification};
 pub use compare::{Agreement, ColumnAgreement, Difference, RuleAgreement, compare};
 pub use error::StudyError;
 pub use grid::Grid;
+pub use moment::utc;
 pub use report::{Report, ReportTable, report};
 pub use sql::{Answer, query};
+pub use tls_reports::{ReportedFailures, TlsReportsRead, match_tls_reports, read_tls_reports};
 pub use truth::{Defect, KnownDomain};

@@ -5,7 +5,7 @@ use mxray_evidence::Micros;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A moment to the second, in UTC: `2026-11-23T08:00:00Z`.
-pub(crate) fn utc(at: Micros) -> String {
+pub fn utc(at: Micros) -> String {
     let (year, month, day, second) = civil(at);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -15,6 +15,7 @@ use crate::report::ReportArgs;
 use crate::rules::RulesArgs;
 use crate::scan::ScanArgs;
 use crate::schema::SchemaArgs;
+use crate::tlsrpt::TlsrptArgs;
 
 /// Measures how mail transport is secured, domain by domain.
 ///
@@ -37,6 +38,7 @@ pub(crate) enum Verb {
     Classify(ClassifyArgs),
     Report(ReportArgs),
     Query(QueryArgs),
+    Tlsrpt(TlsrptArgs),
     Rules(RulesArgs),
     Schema(SchemaArgs),
     Lab(LabArgs),

@@ -12,6 +12,7 @@ mod lab;
 mod moment;
 mod open_files;
 mod palette;
+mod printable;
 mod probing;
 mod progress_line;
 mod query;
@@ -23,6 +24,7 @@ mod scan;
 mod schema;
 mod shell;
 mod stdout;
+mod tlsrpt;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Classify(args) => classify::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Query(args) => query::run(&args),
+        Verb::Tlsrpt(args) => tlsrpt::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Rules(args) => rules::run(&args),
         Verb::Schema(args) => schema::run(&args),

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mxray_study::Grid;
 
 use crate::exit::{Exit, Failure};
+use crate::printable::printable;
 use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
@@ -65,14 +65,6 @@ pub(crate) fn run(args: &QueryArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What hosts said may hold anything; a terminal obeys some of it.
-fn printable(mut grid: Grid) -> Grid {
-    for cell in grid.rows.iter_mut().flatten().filter(|cell| cell.contains(char::is_control)) {
-        *cell = cell.escape_debug().to_string();
-    }
-    grid
-}
-
 /// Stdout, whose reader may go away (`| head`), which is no failure.
 #[derive(Default)]
 struct Pipe {
@@ -95,17 +87,5 @@ impl Write for &Pipe {
 
     fn flush(&mut self) -> io::Result<()> {
         self.note(io::stdout().flush())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_not_told_what_a_host_said() {
-        let mut grid = Grid::new(&["banner"]);
-        grid.push(vec!["220 \x1b[2Jhé\n".to_owned()]);
-        assert_eq!(printable(grid).rows, [["220 \\u{1b}[2Jhé\\n"]]);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use mxray_evidence::{Column, SCHEMA_VERSION, TableDoc, tables};
+use mxray_evidence::{Column, Home, SCHEMA_VERSION, TableDoc, tables};
 use mxray_study::Grid;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::format::DocumentFormat;
 use crate::palette::Palette;
 use crate::stdout;
 
-/// Shows the data dictionary: every table of a run, its columns, their types and meanings.
+/// Shows the data dictionary: every table, its columns, their types and meanings.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mxray schema verdicts --format markdown")]
 pub(crate) struct SchemaArgs {
@@ -66,10 +66,10 @@ fn markdown(tables: &[TableDoc]) -> String {
 
 /// Where its files stand in a run.
 fn place(table: &TableDoc) -> String {
-    if table.derived {
-        format!("derived/<id>/{}.parquet", table.name)
-    } else {
-        format!("{}/part-*.parquet", table.name)
+    match table.home {
+        Home::Run => format!("{}/part-*.parquet", table.name),
+        Home::Derived => format!("derived/<id>/{}.parquet", table.name),
+        Home::TlsReports => format!("<tlsrpt --out>/{}.parquet", table.name),
     }
 }
 
@@ -99,7 +99,7 @@ fn as_json(tables: &[TableDoc]) -> Value {
             json!({
                 "name": table.name,
                 "doc": table.doc,
-                "derived": table.derived,
+                "derived": table.home == Home::Derived,
                 "files": place(table),
                 "columns": columns_json(&table.columns),
             })

@@ -7,7 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mxray_evidence::journal::Journal;
-use mxray_evidence::{CertificateRow, Counts, HowEnded, Identity, Manifest, RunDir, SCHEMA_VERSION, tables};
+use mxray_evidence::{
+    CertificateRow, Counts, Home, HowEnded, Identity, Manifest, RunDir, SCHEMA_VERSION, tables,
+};
 
 use crate::beside::Seen;
 use crate::clock;
@@ -289,7 +291,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ScanError> {
 
 fn evidence_folders(dir: &RunDir) -> impl Iterator<Item = PathBuf> {
     let root = dir.root().to_owned();
-    tables().into_iter().filter(|table| !table.derived).map(move |table| root.join(table.name))
+    tables().into_iter().filter(|table| table.home == Home::Run).map(move |table| root.join(table.name))
 }
 
 fn read_manifest(dir: &RunDir) -> Result<Manifest, ScanError> {

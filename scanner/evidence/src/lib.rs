@@ -25,6 +25,7 @@ mod run;
 mod security;
 mod sink;
 mod table;
+pub mod tls_reports;
 
 pub use certificate::{CertificateRow, Digest, TlsObservation};
 pub use column::{Column, Kind};
@@ -42,7 +43,7 @@ pub use run::RunDir;
 pub use security::{ExtendedError, Security};
 pub use serde_bytes::ByteBuf;
 pub use sink::ReportSinkRow;
-pub use table::{Table, TableDoc, tables};
+pub use table::{Home, Table, TableDoc, tables};
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
 pub type Micros = i64;

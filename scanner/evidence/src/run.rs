@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::part::{PartError, read_rows};
-use crate::{Manifest, Table, journal, tables};
+use crate::{Home, Manifest, Table, journal, tables};
 
 /// The folder of a run: where things stand in it.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ impl RunDir {
     /// Makes the folder and one for each table of evidence.
     pub fn create(&self) -> io::Result<()> {
         fs::create_dir_all(&self.root)?;
-        for table in tables().iter().filter(|table| !table.derived) {
+        for table in tables().iter().filter(|table| table.home == Home::Run) {
             fs::create_dir_all(self.root.join(table.name))?;
         }
         File::open(&self.root)?.sync_all()

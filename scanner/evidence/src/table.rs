@@ -8,6 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::column::Column;
 use crate::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
+use crate::tls_reports::{
+    TlsReportFailureRow, TlsReportMatchRow, TlsReportOddityRow, TlsReportPolicyRow, TlsReportRejectRow,
+    TlsReportRow,
+};
 use crate::{CertificateRow, DomainRow, MailHostRow, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow};
 
 /// A type whose values are the rows of a table.
@@ -31,34 +35,51 @@ pub trait Table: Serialize + DeserializeOwned + Send + 'static {
     }
 }
 
+/// Where a table stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// In a run, as parts: evidence.
+    Run,
+    /// Under `derived/<id>/` of a run: it can be made again.
+    Derived,
+    /// In the folder that `mxray tlsrpt` writes.
+    TlsReports,
+}
+
 /// A table's entry in the data dictionary.
 pub struct TableDoc {
     /// Its name.
     pub name: &'static str,
     /// What a row is.
     pub doc: &'static str,
-    /// Whether it stands under `derived/<id>/` and can be made again.
-    pub derived: bool,
+    /// Where it stands.
+    pub home: Home,
     /// Its columns.
     pub columns: Vec<Column>,
 }
 
-/// Every table of a run: evidence first, then what is derived from it.
+/// Every table: evidence first, then what is derived from it, then what others report.
 pub fn tables() -> Vec<TableDoc> {
-    fn doc<T: Table>(derived: bool) -> TableDoc {
-        TableDoc { name: T::NAME, doc: T::DOC, derived, columns: T::columns() }
+    fn doc<T: Table>(home: Home) -> TableDoc {
+        TableDoc { name: T::NAME, doc: T::DOC, home, columns: T::columns() }
     }
     vec![
-        doc::<DomainRow>(false),
-        doc::<PolicyRow>(false),
-        doc::<MailHostRow>(false),
-        doc::<SmtpSessionRow>(false),
-        doc::<CertificateRow>(false),
-        doc::<ReportSinkRow>(false),
-        doc::<RejectRow>(false),
-        doc::<FindingRow>(true),
-        doc::<VerdictRow>(true),
-        doc::<HostRow>(true),
-        doc::<TallyRow>(true),
+        doc::<DomainRow>(Home::Run),
+        doc::<PolicyRow>(Home::Run),
+        doc::<MailHostRow>(Home::Run),
+        doc::<SmtpSessionRow>(Home::Run),
+        doc::<CertificateRow>(Home::Run),
+        doc::<ReportSinkRow>(Home::Run),
+        doc::<RejectRow>(Home::Run),
+        doc::<FindingRow>(Home::Derived),
+        doc::<VerdictRow>(Home::Derived),
+        doc::<HostRow>(Home::Derived),
+        doc::<TallyRow>(Home::Derived),
+        doc::<TlsReportRow>(Home::TlsReports),
+        doc::<TlsReportPolicyRow>(Home::TlsReports),
+        doc::<TlsReportFailureRow>(Home::TlsReports),
+        doc::<TlsReportOddityRow>(Home::TlsReports),
+        doc::<TlsReportRejectRow>(Home::TlsReports),
+        doc::<TlsReportMatchRow>(Home::TlsReports),
     ]
 }

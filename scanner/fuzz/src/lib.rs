@@ -14,6 +14,7 @@ mod judge;
 mod names;
 mod smtp;
 mod sts_policy;
+mod tls_report;
 mod txt_records;
 
 pub use certificates::certificate_chain;
@@ -24,6 +25,7 @@ pub use judge::judge;
 pub use names::names;
 pub use smtp::smtp_dialogue;
 pub use sts_policy::sts_policy;
+pub use tls_report::tls_report;
 pub use txt_records::{sts_record, tlsrpt_record};
 
 /// What holds for any bytes, or panics.
@@ -40,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("smtp_dialogue", smtp_dialogue),
     ("sts_policy", sts_policy),
     ("sts_record", sts_record),
+    ("tls_report", tls_report),
     ("tlsrpt_record", tlsrpt_record),
 ];
 

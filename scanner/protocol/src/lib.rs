@@ -11,6 +11,7 @@ pub mod report_sink;
 pub mod smtp;
 pub mod sts_policy;
 pub mod sts_record;
+pub mod tls_report;
 pub mod tlsrpt;
 mod txt_fields;
 

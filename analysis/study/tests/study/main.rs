@@ -5,3 +5,4 @@ mod compare;
 mod grid;
 mod run;
 mod sql;
+mod tls_reports;

@@ -10,4 +10,5 @@ mod lab;
 mod mxray;
 mod planted;
 mod scanning;
+mod tlsrpt;
 mod world;

@@ -6,4 +6,5 @@ mod name;
 mod smtp;
 mod sts_policy;
 mod sts_record;
+mod tls_report;
 mod tlsrpt;
