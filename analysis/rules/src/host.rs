@@ -60,6 +60,8 @@ pub struct HostAssessment {
     pub not_after: Option<Micros>,
     /// The lowest code by which it refused us.
     pub refused_code: Option<u16>,
+    /// What it is an alias of.
+    pub(crate) alias: Option<String>,
     /// DANE, where the resolvers' AD bits are believed.
     pub(crate) dane: Option<HostDane>,
     outcomes: [Outcome; RULES_COUNT],
@@ -163,6 +165,7 @@ pub fn assess_host(row: &MailHostRow, sessions: &[SessionAssessment], believed: 
         tls_versions: versions.collect::<BTreeSet<_>>().into_iter().collect(),
         not_after: sessions.iter().filter_map(|session| session.chain.as_ref()?.not_after).min(),
         refused_code: refusals.min(),
+        alias: alias_target(&row.a, &row.aaaa).map(str::to_owned),
         dane: believed.then(HostDane::unknown),
         outcomes: [Outcome::NotApplicable; RULES_COUNT],
         problems: Vec::new(),

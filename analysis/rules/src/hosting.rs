@@ -69,7 +69,7 @@ pub(crate) fn mx_hosting(domain: &str, route: &Route) -> Hosting {
 }
 
 /// Whether a host lies in the domain's registrable domain, or under the domain where that is itself a public suffix.
-fn is_own(domain: &str, host: &str) -> bool {
+pub(crate) fn is_own(domain: &str, host: &str) -> bool {
     let below = || host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     match psl::domain_str(domain) {
         Some(registrable) => psl::domain_str(host) == Some(registrable),

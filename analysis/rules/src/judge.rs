@@ -9,6 +9,7 @@ use crate::finding::{Finding, Judgement, Notes};
 use crate::host::{self, HostAssessment};
 use crate::hosting::{mx_hosting, policy_hosting};
 use crate::mx_match::{self, is_matched};
+use crate::operator::{dns_operator, mail_operator, policy_operator};
 use crate::policy::{Text, ValidPolicy};
 use crate::record::RecordVerdict;
 use crate::report_sink::{self, SinkAssessment};
@@ -84,17 +85,28 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
     let (dane, dane_attacker) = sender::dane(name, secure, &route, &candidates, InForce::No);
     let (both, both_attacker) = sender::dane(name, secure, &route, &candidates, in_force);
     let count = count_effects(&findings);
+    let alias = |host: &str| (dossier.hosts)(host).and_then(|host| host.alias.as_deref());
+    let mail = mail_operator(domain, &route, alias);
+    let hosted = policy_operator(domain, record, served);
+    let dns = dns_operator(domain);
     let verdict = VerdictRow {
         domain: domain.domain.clone(),
         rank: domain.rank,
+        columns: domain.columns.clone(),
         record: record.as_str().to_owned(),
         policy: standing.as_str().to_owned(),
         mode: valid.map(|valid| valid.mode.as_str().to_owned()),
         max_age: valid.map(|valid| valid.max_age),
-        policy_hosting: policy_hosting(name, record, dossier.policy.map(|(row, _)| row)).as_str().to_owned(),
+        policy_hosting: policy_hosting(name, record, served).as_str().to_owned(),
+        policy_operator: hosted.name,
+        policy_operator_by: hosted.by.as_str().to_owned(),
         tlsrpt: tlsrpt.as_str().to_owned(),
         mx: route.as_str().to_owned(),
         mx_hosting: mx_hosting(name, &route).as_str().to_owned(),
+        mail_operator: mail.name,
+        mail_operator_by: mail.by.as_str().to_owned(),
+        dns_operator: dns.name,
+        dns_operator_by: dns.by.as_str().to_owned(),
         mx_hosts: candidates.len() as u32,
         mx_matched: valid.filter(|_| route != Route::Unknown).map(matched),
         starttls: starttls.to_owned(),
@@ -112,6 +124,7 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         downgrading: count(Effect::Downgrade),
         lints: count(Effect::None),
         unknowns,
+        outcomes: outcomes.iter().map(|outcome| outcome.letter()).collect(),
     };
     Judgement { findings, outcomes, verdict }
 }

@@ -2,6 +2,8 @@
 
 use mxray_evidence::Micros;
 
+use crate::harmless::is_treacherous;
+
 /// Characters of a quotation; the rest is cut.
 const QUOTE_CHARS_MAX: usize = 160;
 
@@ -13,7 +15,7 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
         let valid = chunk
             .valid()
             .chars()
-            .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() });
+            .map(|c| if is_treacherous(c) { c.escape_default().to_string() } else { c.into() });
         let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
         for piece in valid.chain(invalid) {
             if chars == QUOTE_CHARS_MAX {
@@ -51,6 +53,7 @@ mod tests {
     #[test]
     fn a_quotation_is_printable_and_short() {
         assert_eq!(quote(b"a\x00\xff\n\xc3\xa9"), "a\\u{0}\\xff\\n\u{e9}");
+        assert_eq!(quote("a\u{202e}b\u{200b}".as_bytes()), "a\\u{202e}b\\u{200b}");
         assert_eq!(quote(&[b'x'; 1_000]).chars().count(), QUOTE_CHARS_MAX + 1);
     }
 

@@ -50,6 +50,47 @@ pub enum Subject {
     MxHost,
 }
 
+/// What a rule is judged on: the parts of the codebook, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Axis {
+    /// The TXT record at `_mta-sts`.
+    Record,
+    /// The way to the policy, and its server.
+    PolicyHost,
+    /// The policy's text.
+    PolicyText,
+    /// The policy against the MX set.
+    Match,
+    /// The MX hosts: addresses, STARTTLS, certificates.
+    MxHosts,
+    /// DNSSEC and TLSA records.
+    Dane,
+    /// The TXT record at `_smtp._tls`.
+    TlsRpt,
+}
+
+/// Whose work a rule is about, where a domain has others do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OperatorRole {
+    /// Who runs the name servers.
+    Dns,
+    /// Who runs the policy host.
+    Policy,
+    /// Who runs the MX hosts.
+    Mail,
+}
+
+impl Axis {
+    /// Whose work its rules are about.
+    pub const fn operator_role(self) -> OperatorRole {
+        match self {
+            Self::Record | Self::TlsRpt => OperatorRole::Dns,
+            Self::PolicyHost | Self::PolicyText | Self::Match => OperatorRole::Policy,
+            Self::MxHosts | Self::Dane => OperatorRole::Mail,
+        }
+    }
+}
+
 /// How a rule came out. The order is that in which the subjects of a domain add up: the worst counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
@@ -94,12 +135,34 @@ macro_rules! impl_words {
 }
 
 impl_words!(Subject { Domain = "domain", PolicyHost = "policy-host", MxHost = "mx-host", });
+impl_words!(Axis {
+    Record = "record",
+    PolicyHost = "policy host",
+    PolicyText = "policy text",
+    Match = "policy and MX set",
+    MxHosts = "MX hosts",
+    Dane = "DANE",
+    TlsRpt = "TLS-RPT",
+});
+impl_words!(OperatorRole { Dns = "dns", Policy = "policy", Mail = "mail", });
 impl_words!(Outcome {
     NotApplicable = "not-applicable",
     Pass = "pass",
     Unknown = "unknown",
     Violation = "violation",
 });
+impl Outcome {
+    /// The letter that stands for it in `verdicts.outcomes`.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::NotApplicable => '-',
+            Self::Pass => 'p',
+            Self::Unknown => 'u',
+            Self::Violation => 'v',
+        }
+    }
+}
+
 impl_words!(Effect { None = "none", Unknown = "unknown", Downgrade = "downgrade", Refuse = "refuse", });
 
 /// The place of a rule in [`rules`].
@@ -194,6 +257,26 @@ impl RuleId {
         self.index() >= Self::DnssecBogus.index() && self.index() <= Self::DaneStsConflict.index()
     }
 
+    /// The part of the codebook that it stands in.
+    pub const fn axis(self) -> Axis {
+        let place = self.index();
+        if place < Self::StsHostUnresolvable.index() {
+            Axis::Record
+        } else if place < Self::StsPolicyEmpty.index() {
+            Axis::PolicyHost
+        } else if place < Self::MxPolicyMismatchAll.index() {
+            Axis::PolicyText
+        } else if place < Self::MxUnresolvable.index() {
+            Axis::Match
+        } else if place < Self::DnssecBogus.index() {
+            Axis::MxHosts
+        } else if place < Self::TlsrptMultiple.index() {
+            Axis::Dane
+        } else {
+            Axis::TlsRpt
+        }
+    }
+
     /// The rule itself.
     pub fn rule(self) -> &'static Rule {
         &rules()[self.index()]
@@ -224,5 +307,21 @@ mod tests {
             assert_eq!(rule.id.index(), place, "{}", rule.name);
         }
         assert_eq!(rules().len(), RuleId::TlsrptSinkDead.index() + 1);
+    }
+
+    #[test]
+    fn the_axis_of_a_rule_is_the_table_that_it_stands_in() {
+        let tables = [
+            (record::RULES, Axis::Record),
+            (fetch::RULES, Axis::PolicyHost),
+            (policy::RULES, Axis::PolicyText),
+            (mx_match::RULES, Axis::Match),
+            (host::RULES, Axis::MxHosts),
+            (dane::RULES, Axis::Dane),
+            (tlsrpt::RULES, Axis::TlsRpt),
+        ];
+        for (table, axis) in tables {
+            assert!(table.iter().all(|rule| rule.id.axis() == axis), "{axis}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Kind, name, text, time, u16, u32, u64};
-use crate::{Micros, Table};
+use crate::{InputColumn, Micros, Table};
 
 /// A row of `findings`: a rule that a domain violates, or on which it could not be judged.
 ///
@@ -54,6 +54,8 @@ pub struct VerdictRow {
     pub domain: String,
     /// Its rank, where the input has one.
     pub rank: Option<u64>,
+    /// The input's other columns.
+    pub columns: Vec<InputColumn>,
     /// The MTA-STS record: `absent`, `valid`, `invalid`, `unknown`.
     pub record: String,
     /// The policy: `none` (no record), `valid`, `invalid`, `unfetched` (the fetch failed), `unknown`.
@@ -104,6 +106,20 @@ pub struct VerdictRow {
     pub lints: u32,
     /// Rules that could not be judged.
     pub unknowns: u32,
+    /// Who runs the policy host, by registrable domain; `None` where that is the domain itself, or not known.
+    pub policy_operator: Option<String>,
+    /// How that is known: `cname`, `ns`, `own`, `unknown`, `not-applicable` (no record).
+    pub policy_operator_by: String,
+    /// Who runs the MX hosts, by registrable domain; `None` where that is the domain itself, or not known.
+    pub mail_operator: Option<String>,
+    /// How that is known: `mx`, `first-mx`, `cname`, `ns`, `own`, `unknown`, `not-applicable` (no mail).
+    pub mail_operator_by: String,
+    /// Who runs the name servers, by registrable domain; `None` where that is the domain itself, or not known.
+    pub dns_operator: Option<String>,
+    /// How that is known: `ns`, `own`, `unknown`, `not-applicable` (no NS record at the domain).
+    pub dns_operator_by: String,
+    /// A letter a rule, in the order of the codebook: how it came out.
+    pub outcomes: String,
 }
 
 impl Table for VerdictRow {
@@ -116,9 +132,14 @@ impl Table for VerdictRow {
             `deferred`, `no-mail`, `unknown`.";
         let attacker = "What an active attacker who strips STARTTLS or offers another certificate gets: `nothing`, \
             `the-message`, `unknown`.";
-        vec![
+        let mut columns = vec![
             name("domain", "The domain."),
             u64("rank", "Its rank, where the input has one.").optional(),
+            Column::groups(
+                "columns",
+                "The input's other columns, which travel along.",
+                vec![text("name", "The column's header."), text("value", "Its value.")],
+            ),
             text("record", "MTA-STS record: `absent`, `valid`, `invalid`, `unknown` (RFC 8461 §3.1)."),
             text(
                 "policy",
@@ -169,8 +190,54 @@ impl Table for VerdictRow {
             u32("downgrading", "Rules violated whose effect is `downgrade`."),
             u32("lints", "Rules violated whose effect is `none`."),
             u32("unknowns", "Rules that apply and could not be judged."),
-        ]
+        ];
+        columns.extend(operator_columns());
+        columns
     }
+}
+
+/// The columns of `verdicts` that say who operates what, and the letters of its rules.
+fn operator_columns() -> Vec<Column> {
+    vec![
+            name(
+                "policy_operator",
+                "Who runs the policy host, by registrable domain; operators known to have several stand under one. Null \
+                 where it is the domain itself, or not known.",
+            )
+            .optional(),
+            text(
+                "policy_operator_by",
+                "How that is known: `cname` (the policy host is an alias of its), `ns` (a guess: the name is the domain's \
+                 own, its name servers are the operator's), `own` (no name leads out of the domain), `unknown`, \
+                 `not-applicable` (no record).",
+            ),
+            name(
+                "mail_operator",
+                "Who runs the MX hosts, by registrable domain; operators known to have several stand under one. Null where \
+                 it is the domain itself, or not known.",
+            )
+            .optional(),
+            text(
+                "mail_operator_by",
+                "How that is known: `mx` (all MX hosts have its names), `first-mx` (they have several operators' names: that \
+                 of the most preferred), `cname` (hosts of the domain's own are aliases of its), `ns` (a guess: the names are \
+                 the domain's own, its name servers are the operator's), `own` (no name leads out of the domain), `unknown`, \
+                 `not-applicable` (no mail).",
+            ),
+            name(
+                "dns_operator",
+                "Who runs most of the name servers, by registrable domain. Null where it is the domain itself, or not known.",
+            )
+            .optional(),
+            text(
+                "dns_operator_by",
+                "How that is known: `ns`, `own`, `unknown`, `not-applicable` (no NS record at the domain).",
+            ),
+            text(
+                "outcomes",
+                "A letter a rule, in the order of the codebook: `p` pass, `v` violation, `u` not measured, `-` does not apply.",
+            ),
+    ]
 }
 
 /// A row of `hosts`: one MX host, assessed over its addresses.

@@ -219,14 +219,21 @@ fn derived_tables_round_trip() {
     round_trip(&[VerdictRow {
         domain: "d.example".into(),
         rank: None,
+        columns: vec![InputColumn { name: "sector".into(), value: "retail".into() }],
         record: unknown(),
         policy: unknown(),
         mode: None,
         max_age: Some(86_400),
         policy_hosting: unknown(),
+        policy_operator: None,
+        policy_operator_by: unknown(),
         tlsrpt: unknown(),
         mx: unknown(),
         mx_hosting: unknown(),
+        mail_operator: Some("mail.example".into()),
+        mail_operator_by: "mx".into(),
+        dns_operator: None,
+        dns_operator_by: "own".into(),
         mx_hosts: 0,
         mx_matched: None,
         starttls: unknown(),
@@ -244,6 +251,7 @@ fn derived_tables_round_trip() {
         downgrading: 0,
         lints: 0,
         unknowns: 9,
+        outcomes: "pv-u".into(),
     }]);
 }
 

@@ -14,6 +14,7 @@ mod grammar;
 mod hosting;
 mod hosts;
 mod matching;
+mod operators;
 mod policy;
 mod properties;
 mod record;
