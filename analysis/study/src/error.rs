@@ -35,6 +35,9 @@ pub enum StudyError {
     /// The run has not been classified.
     #[error("{} has no findings yet: run `mxray classify` on it first", .0.display())]
     NotClassified(PathBuf),
+    /// The page could not be put together.
+    #[error("making the page: {0}")]
+    Page(String),
     /// The SQL is wrong, or failed.
     #[error("{0}")]
     Sql(String),

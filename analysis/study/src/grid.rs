@@ -3,6 +3,10 @@
 use std::fmt::{self, Write as _};
 use std::io;
 
+use mxray_rules::printable;
+
+use crate::harmless::cell;
+
 /// A table of text cells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grid {
@@ -30,7 +34,14 @@ impl Grid {
         self.rows.push(row);
     }
 
-    /// As Markdown, its columns aligned so that the source reads as a table too.
+    /// As Markdown, its cells being data: nothing in them is markup.
+    pub fn data_to_markdown(&self) -> String {
+        let shown = |row: &Vec<String>| row.iter().map(|cell| markdown_text(cell)).collect();
+        let rows = self.rows.iter().map(shown).collect();
+        Self { header: self.header.clone(), right: self.right.clone(), rows }.to_markdown()
+    }
+
+    /// As Markdown, its columns aligned so that the source reads as a table too. The cells are Markdown.
     pub fn to_markdown(&self) -> String {
         let escaped = Self {
             header: self.header.clone(),
@@ -65,12 +76,15 @@ impl Grid {
         self.to_string().lines().flat_map(|line| [indent, line, "\n"]).collect()
     }
 
-    /// As CSV (RFC 4180), a header first.
+    /// As CSV (RFC 4180), a header first. Text that would be taken for a formula, or obeyed by a terminal, is made harmless.
     pub fn write_csv(&self, out: impl io::Write) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(&self.header)?;
         for row in &self.rows {
-            writer.write_record(row)?;
+            let cells = row.iter().zip(&self.right);
+            writer.write_record(
+                cells.map(|(text, number)| if *number { text.clone() } else { cell(text).into_owned() }),
+            )?;
         }
         writer.flush()
     }
@@ -109,17 +123,37 @@ impl Grid {
     }
 }
 
-/// As plain aligned text, two spaces between columns.
+/// As plain aligned text, two spaces between columns; what a terminal would obey is escaped.
 impl fmt::Display for Grid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths = self.widths(0);
+        let shown = |row: &Vec<String>| row.iter().map(|cell| printable(cell).into_owned()).collect();
+        let harmless = Self {
+            header: shown(&self.header),
+            right: self.right.clone(),
+            rows: self.rows.iter().map(shown).collect(),
+        };
+        let widths = harmless.widths(0);
         let mut text = String::new();
-        self.line(&mut text, &self.header, &widths, "  ", "", "");
-        for row in &self.rows {
-            self.line(&mut text, row, &widths, "  ", "", "");
+        harmless.line(&mut text, &harmless.header, &widths, "  ", "", "");
+        for row in &harmless.rows {
+            harmless.line(&mut text, row, &widths, "  ", "", "");
         }
         f.write_str(&text)
     }
+}
+
+/// Data as Markdown; a bar is its table's to escape.
+fn markdown_text(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in printable(text).chars() {
+        match c {
+            '<' => shown.push_str("&lt;"),
+            '&' => shown.push_str("&amp;"),
+            '`' | '[' | ']' | '*' | '\\' | '!' => shown.extend(['\\', c]),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn width(cell: &str) -> usize {

@@ -11,6 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::functions::datetime::planner::DatetimeFunctionPlanner;
+use datafusion::functions::unicode::planner::UnicodeFunctionPlanner;
+use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
 use mxray_evidence::{
@@ -21,6 +28,9 @@ use mxray_evidence::{
 use crate::StudyError;
 pub use answer::Answer;
 use parts::PartsTable;
+
+/// Memory that a query may take for sorting, grouping and joining; what needs more is put into temporary files.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
 
 /// Answers `sql` over a run: its evidence, and the classification `id`, if there is one.
 ///
@@ -37,7 +47,13 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn open(run: &RunDir, id: Option<&str>) -> Result<Self, StudyError> {
         let config = SessionConfig::new().with_information_schema(true);
-        let session = Self { context: SessionContext::new_with_config(config) };
+        let pool = Arc::new(FairSpillPool::new(MEMORY_BYTES_MAX));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
+        let mut context = SessionContext::new_with_config_rt(config, runtime);
+        // Built in all the same, but planned (`substr`, `extract`) only under features that would build the crate anew.
+        context.register_expr_planner(Arc::new(DatetimeFunctionPlanner))?;
+        context.register_expr_planner(Arc::new(UnicodeFunctionPlanner))?;
+        let session = Self { context };
         session.evidence::<DomainRow>(run)?;
         session.evidence::<PolicyRow>(run)?;
         session.evidence::<MailHostRow>(run)?;
@@ -60,6 +76,24 @@ impl Session {
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = self.context.sql_with_options(sql, read_only).await?;
         Ok(Answer::new(frame.execute_stream().await?))
+    }
+
+    /// Answers `sql` now, and keeps the answer as a table.
+    pub(crate) async fn keep(&self, name: &str, sql: &str) -> Result<(), StudyError> {
+        let answer = self.ask(sql).await?;
+        let schema = answer.schema();
+        self.keep_batches(name, schema, answer.batches().await?)
+    }
+
+    /// Keeps rows as a table.
+    pub(crate) fn keep_batches(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<(), StudyError> {
+        self.context.register_table(name, Arc::new(MemTable::try_new(schema, vec![batches])?))?;
+        Ok(())
     }
 
     fn evidence<T: Table>(&self, run: &RunDir) -> Result<(), StudyError> {
@@ -87,6 +121,8 @@ impl Session {
         let batch = RecordBatch::try_from_iter_with_nullable([
             ("place", Arc::new(UInt32Array::from_iter_values(0..rules.len() as u32)) as ArrayRef, false),
             ("rule", text(|rule| Some(rule.name)), false),
+            ("axis", text(|rule| Some(rule.id.axis().as_str())), false),
+            ("operator_role", text(|rule| Some(rule.id.axis().operator_role().as_str())), false),
             ("summary", text(|rule| Some(rule.summary)), false),
             ("section", text(|rule| Some(rule.section)), false),
             ("effect", text(|rule| Some(rule.effect.as_str())), false),

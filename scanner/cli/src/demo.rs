@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use mxray_engine::{EventSink, Extras, Input, PacingLimits, Progress, ScanConfig, ScanSummary, Stop};
 use mxray_lab::{Lab, LabConfig, NETWORKS, Names, WorldParams};
-use mxray_study::{Agreement, Classified, Report};
+use mxray_study::{Agreement, Classified, Report, ReportOptions};
 use serde_json::json;
 
 use crate::exit::{Blame, Exit, Failure};
@@ -111,7 +111,8 @@ async fn demonstrate(args: &DemoArgs, folder: PathBuf) -> Result<Outcome, Failur
     let classified = run_folder::classify(&run, &manifest)?;
     line.doing("comparing it with the truth");
     let agreement = mxray_study::compare(&run, &classified.id, &folder.join("lab/truth"))?;
-    let report = mxray_study::report(&run, &classified.id, &folder.join("report")).await?;
+    let of = [(run, classified.id.clone())];
+    let report = mxray_study::report(&of, &folder.join("report"), &ReportOptions::default()).await?;
     lab.stop().await.environment(|| "ending the lab".to_owned())?;
     Ok(Outcome { folder, scanned, scan_time, classified, report, agreement })
 }

@@ -12,7 +12,6 @@ mod lab;
 mod moment;
 mod open_files;
 mod palette;
-mod printable;
 mod probing;
 mod progress_line;
 mod query;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::exit::{Exit, Failure};
-use crate::printable::printable;
 use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
@@ -56,7 +55,7 @@ pub(crate) fn run(args: &QueryArgs) -> Result<Exit, Failure> {
         let answer = mxray_study::query(&run, id.as_deref(), &args.sql).await?;
         let pipe = Pipe::default();
         let written = match args.format {
-            QueryFormat::Table => return stdout::write(&printable(answer.into_grid().await?).to_string()),
+            QueryFormat::Table => return stdout::write(&answer.into_grid().await?.to_string()),
             QueryFormat::Csv => answer.write_csv(&pipe).await,
             QueryFormat::Json => answer.write_json_lines(&pipe).await,
         };

@@ -3,34 +3,49 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mxray_evidence::RunDir;
+use mxray_study::ReportOptions;
 
 use crate::exit::{Exit, Failure};
 use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
 
-/// Writes the tables of a classified run: adoption, misconfiguration by rule, delivery, hosts.
+/// Writes the tables of one classified run or several: adoption, misconfiguration by rule, who operates what, delivery, hosts.
 ///
 /// `report.md` is one page of Markdown, and beside it stands a CSV file a table. Every rate has its numerator, its
-/// denominator, and what could not be measured. The paths of what was written go to stdout.
+/// denominator, and what could not be measured. Of several runs the tables are those of the newest, and
+/// `adoption_over_time` goes over all. The paths of what was written go to stdout.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mxray report run --out report")]
+#[command(after_help = "\
+Examples:
+  mxray report run --out report
+  mxray report run-january run-february --out report
+  mxray report run --out report --sample-of 87000000")]
 pub(crate) struct ReportArgs {
-    /// The folder of the run, classified.
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    /// The folder of each run, classified.
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
     /// The folder for the tables: made, or written over.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Which classification to take, by the name of its folder. Default: the newest.
+    /// The input is a random sample of so many domains: rates of domains get 95 % intervals.
+    #[arg(long, value_name = "N")]
+    sample_of: Option<u64>,
+    /// Which classification to take, by the name of its folder. Default: the newest of each run.
     #[arg(long, value_name = "ID")]
     classification: Option<String>,
 }
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let (run, _) = run_folder::open(&args.run)?;
-    let classified = run_folder::classification(&run, args.classification.as_deref())?;
-    let report = runtime::start()?.block_on(mxray_study::report(&run, &classified.id, &args.out))?;
+    let open = |folder: &PathBuf| -> Result<(RunDir, String), Failure> {
+        let (run, _) = run_folder::open(folder)?;
+        let id = run_folder::classification(&run, args.classification.as_deref())?.id;
+        Ok((run, id))
+    };
+    let runs = args.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let options = ReportOptions { sample_of: args.sample_of };
+    let report = runtime::start()?.block_on(mxray_study::report(&runs, &args.out, &options))?;
     let paths: Vec<String> = report.files.iter().map(|path| path.display().to_string()).collect();
     stdout::write(&(paths.join("\n") + "\n"))?;
     Ok(Exit::Done)

@@ -11,7 +11,6 @@ use serde_json::json;
 use crate::exit::{Exit, Failure};
 use crate::format::AnswerFormat;
 use crate::palette::Palette;
-use crate::printable::printable;
 use crate::run_folder;
 use crate::stdout;
 
@@ -108,7 +107,7 @@ fn letter(read: &TlsReportsRead, matches: Option<&[TlsReportMatchRow]>, began: O
     list("Oddities, read all the same", &read.oddities, ">reports");
     if let Some(matches) = matches {
         let title = format!("Reported failures beside the scan of {}", began.unwrap_or_default());
-        let grid = printable(grid_of(matches));
+        let grid = grid_of(matches);
         let _ = writeln!(text, "\n{}", palette.heading(&title));
         text += &if matches.is_empty() { "  none\n".to_owned() } else { grid.indented("  ") };
     }

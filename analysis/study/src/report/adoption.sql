@@ -1,31 +1,35 @@
--- What domains publish and what their mail hosts do. `measured` leaves out what is unknown.
+-- What domains publish and what their mail hosts do.
+-- Counts domains, over those of which the measure could be told; `unknown` could not, and is in no rate.
 WITH facts AS (
-    SELECT 1 AS place, 'MTA-STS record' AS measure, record AS value FROM verdicts
+    SELECT 1 AS place, 'MTA-STS record' AS measure, record AS value, domains FROM standings
     UNION ALL
-    SELECT 2, 'MTA-STS policy, of domains with a record', policy FROM verdicts WHERE record IN ('valid', 'invalid')
+    SELECT 2, 'MTA-STS policy, of domains with a record', policy, domains
+    FROM standings WHERE record IN ('valid', 'invalid')
     UNION ALL
-    SELECT 3, 'mode, of valid policies', mode FROM verdicts WHERE policy = 'valid'
+    SELECT 3, 'mode, of valid policies', mode, domains FROM standings WHERE policy = 'valid'
     UNION ALL
-    SELECT 4, 'TLS-RPT record', tlsrpt FROM verdicts
+    SELECT 4, 'TLS-RPT record', tlsrpt, domains FROM standings
     UNION ALL
-    SELECT 5, 'where mail goes', mx FROM verdicts
+    SELECT 5, 'where mail goes', mx, domains FROM standings
     UNION ALL
-    SELECT 6, 'STARTTLS, of domains with MX hosts', starttls FROM verdicts WHERE starttls <> 'not-applicable'
+    SELECT 6, 'STARTTLS, of domains with MX hosts', starttls, domains FROM standings WHERE starttls <> 'not-applicable'
     UNION ALL
-    SELECT 7, 'valid certificates, of domains with MX hosts', certificates
-    FROM verdicts WHERE certificates <> 'not-applicable'
+    SELECT 7, 'valid certificates, of domains with MX hosts', certificates, domains
+    FROM standings WHERE certificates <> 'not-applicable'
+    UNION ALL
+    SELECT 8, 'usable TLSA, of domains with MX hosts', tlsa, domains FROM standings WHERE tlsa <> 'not-applicable'
 ),
 totals AS (
     SELECT
         place,
         measure,
-        count(*) FILTER (WHERE value <> 'unknown') AS measured,
-        count(*) FILTER (WHERE value = 'unknown') AS unknown
+        CAST(coalesce(sum(domains) FILTER (WHERE value <> 'unknown'), 0) AS BIGINT) AS measured,
+        CAST(coalesce(sum(domains) FILTER (WHERE value = 'unknown'), 0) AS BIGINT) AS unknown
     FROM facts
     GROUP BY place, measure
 ),
 counts AS (
-    SELECT place, value, count(*) AS domains
+    SELECT place, value, CAST(sum(domains) AS BIGINT) AS domains
     FROM facts
     WHERE value <> 'unknown'
     GROUP BY place, value

@@ -21,6 +21,15 @@ fn markdown_is_aligned_and_its_bars_are_escaped() {
 }
 
 #[test]
+fn data_is_no_markup_in_markdown_and_nothing_a_terminal_obeys() {
+    let mut grid = Grid::new(&["said"]);
+    grid.push(vec!["<b>*x*|[y](z)\u{1b}[2J".into()]);
+    let text = grid.data_to_markdown();
+    assert!(text.ends_with("\n| &lt;b>\\*x\\*\\|\\[y\\](z)\\\\u{1b}\\[2J |\n"), "{text}");
+    assert!(grid.to_string().ends_with("\\u{1b}[2J\n"), "{grid}");
+}
+
+#[test]
 fn plain_text_is_aligned() {
     assert_eq!(grid().to_string(), "name        count\nmta-sts         7\na|b, \"ö\"  1000000\n");
 }

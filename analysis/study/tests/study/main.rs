@@ -3,6 +3,7 @@
 mod classify;
 mod compare;
 mod grid;
+mod report;
 mod run;
 mod sql;
 mod tls_reports;

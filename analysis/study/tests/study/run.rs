@@ -4,9 +4,9 @@ use std::path::Path;
 
 use mxray_evidence::journal::{Entry, Journal};
 use mxray_evidence::{
-    AddressRecord, ByteBuf, CertificateRow, Counts, DomainRow, Ending, HowEnded, Identity, Lookup,
-    MailHostRow, Manifest, MxRecord, NsRecord, PartLabel, PartWriter, PolicyRow, RejectRow, Reply, RunDir,
-    SCHEMA_VERSION, SmtpSessionRow, Table, TlsObservation, TxtRecord,
+    AddressRecord, ByteBuf, CertificateRow, Counts, DomainRow, Ending, HowEnded, Identity, InputColumn,
+    Lookup, MailHostRow, Manifest, MxRecord, NsRecord, PartLabel, PartWriter, PolicyRow, RejectRow, Reply,
+    RunDir, SCHEMA_VERSION, SmtpSessionRow, Table, TlsObservation, TxtRecord,
 };
 
 const LABEL: &str = "00112233aabbccdd";
@@ -122,7 +122,10 @@ fn domain(n: u64) -> DomainRow {
         source: "list.csv".into(),
         line: n + 1,
         rank: Some(n + 1),
-        columns: vec![],
+        columns: vec![InputColumn {
+            name: "sector".into(),
+            value: if n.is_multiple_of(2) { "retail".into() } else { "=law\u{1b}[31m".into() },
+        }],
         mx: lookup(&name, vec![MxRecord { preference: 10, exchange: "mx.example".into(), ttl: 1 }]),
         ns: lookup(&name, vec![NsRecord { nameserver: "ns.example".into(), ttl: 1 }]),
         sts_txt: lookup(&format!("_mta-sts.{name}"), if n.is_multiple_of(3) { vec![txt] } else { vec![] }),

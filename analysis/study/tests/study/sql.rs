@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mxray_study::{ClassifyOptions, Grid, classify, query, report};
+use mxray_study::{ClassifyOptions, Grid, ReportOptions, classify, query, report};
 
 use crate::run::small_run;
 
@@ -101,10 +101,12 @@ async fn a_report_is_the_same_twice_and_stands_on_empty_tables_too() {
         let run = small_run(folder.path(), 1, domains);
         let id = classify(&run, &ClassifyOptions::default()).expect("classify").id;
         let out = folder.path().join("report");
-        let first = report(&run, &id, &out).await.expect("report");
-        let second = report(&run, &id, &folder.path().join("again")).await.expect("report");
+        let of = [(run, id)];
+        let first = report(&of, &out, &ReportOptions::default()).await.expect("report");
+        let again = folder.path().join("again");
+        let second = report(&of, &again, &ReportOptions::default()).await.expect("report");
         assert_eq!(first.markdown, second.markdown);
-        assert_eq!(first.files.len(), 10);
+        assert_eq!(first.files.len(), first.tables.len() + first.figures.len() + 2);
         for (a, b) in first.files.iter().zip(&second.files) {
             assert!(fs::read(a).expect("read") == fs::read(b).expect("read"), "{}", a.display());
         }
@@ -119,6 +121,8 @@ async fn a_report_is_the_same_twice_and_stands_on_empty_tables_too() {
 async fn a_report_of_what_was_not_classified_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = small_run(folder.path(), 1, 1);
-    let refused = report(&run, "rules-x", folder.path()).await.expect_err("no such classification");
+    let of = [(run, "rules-x".to_owned())];
+    let refused =
+        report(&of, folder.path(), &ReportOptions::default()).await.expect_err("no such classification");
     assert!(refused.to_string().contains("mxray classify"), "{refused}");
 }

@@ -16,8 +16,8 @@ pub(super) fn letter(outcome: &Outcome, palette: Palette) -> String {
     for name in ["adoption", "misconfiguration"] {
         for table in outcome.report.tables.iter().filter(|table| table.name == name) {
             let (title, grid) = match name {
-                "misconfiguration" => ("Misconfiguration, by rule", by_rule(&table.grid)),
-                _ => (table.title, table.grid.clone()),
+                "misconfiguration" => ("Misconfiguration, by rule", by_rule(&table.for_people())),
+                _ => (table.title, table.for_people()),
             };
             let _ = write!(text, "\n{}\n\n{}", palette.heading(title), grid.indented("  "));
         }

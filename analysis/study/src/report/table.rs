@@ -1,0 +1,127 @@
+//! A table of the report: as a machine takes it, and as people read it.
+
+use super::interval::wilson;
+use super::section::{Rate, Reader, Section};
+use crate::grid::{Grid, percent};
+
+/// A table of a report.
+#[derive(Debug, Clone)]
+pub struct ReportTable {
+    /// The name of its file, without `.csv`.
+    pub name: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What a reader must know to read it rightly.
+    pub about: &'static str,
+    /// The SQL that it is the answer to.
+    pub sql: &'static str,
+    /// For whom it is.
+    pub reader: Reader,
+    /// As in its CSV file: rates from 0 to 1, numbers bare, empty where there is none.
+    pub grid: Grid,
+    /// What a line is by, where people are shown the measures side by side.
+    pivot: Option<&'static [&'static str]>,
+}
+
+impl ReportTable {
+    /// `fraction` is the share of all domains that the input is, where it is a sample.
+    pub(super) fn new(section: &Section, mut grid: Grid, fraction: Option<f64>) -> Self {
+        if let Some(fraction) = fraction {
+            for rate in section.rates.iter().filter(|rate| rate.of_domains) {
+                add_interval(&mut grid, rate, fraction);
+            }
+        }
+        let Section { name, title, about, sql, reader, pivot, .. } = *section;
+        Self { name, title, about, sql, reader, grid, pivot }
+    }
+
+    /// As people read it: rates in percent, and where the table is long because it has many measures, a line for each thing
+    /// that is measured and a column for each measure. A cell there is `rate (domains of measured, unknown ?)`.
+    pub fn for_people(&self) -> Grid {
+        match self.pivot {
+            Some(lines) if !self.grid.rows.is_empty() => pivoted(&self.grid, lines),
+            _ => in_percent(self.grid.clone()),
+        }
+    }
+}
+
+fn add_interval(grid: &mut Grid, rate: &Rate, fraction: f64) {
+    let place = |name: &str| grid.header.iter().position(|title| title == name);
+    let (Some(at), Some(over), Some(of)) = (place(rate.column), place(rate.over), place(rate.of)) else {
+        unreachable!("the columns of a rate are its table's: a test looks at each");
+    };
+    grid.header.insert(at + 1, format!("{}_low", rate.column));
+    grid.header.insert(at + 2, format!("{}_high", rate.column));
+    grid.right.insert(at + 1, true);
+    grid.right.insert(at + 2, true);
+    for row in &mut grid.rows {
+        let number = |cell: &String| cell.parse::<f64>().ok();
+        let interval =
+            number(&row[over]).zip(number(&row[of])).and_then(|(hits, n)| wilson(hits, n, fraction));
+        let (low, high) =
+            interval.map_or_else(Default::default, |(low, high)| (low.to_string(), high.to_string()));
+        row.insert(at + 1, low);
+        row.insert(at + 2, high);
+    }
+}
+
+/// Whether a column holds rates.
+fn is_rate(name: &str) -> bool {
+    let name = name.trim_end_matches("_low").trim_end_matches("_high");
+    name == "rate" || name.ends_with("_rate")
+}
+
+/// Rates as percentages; the CSV keeps them as they are.
+fn in_percent(mut grid: Grid) -> Grid {
+    for column in 0..grid.header.len() {
+        if is_rate(&grid.header[column]) {
+            for row in &mut grid.rows {
+                row[column] = row[column].parse().map_or_else(|_| "–".to_owned(), percent);
+            }
+        }
+    }
+    grid
+}
+
+fn pivoted(grid: &Grid, lines: &[&str]) -> Grid {
+    let place = |name: &str| grid.header.iter().position(|title| title == name);
+    let keys: Vec<usize> = lines.iter().filter_map(|name| place(name)).collect();
+    let column = |name: &str| place(name).expect("a table that is turned has the columns of a measure");
+    let (measure, rate) = (column("measure"), column("rate"));
+    let (domains, measured, unknown) = (column("domains"), column("measured"), column("unknown"));
+    let interval = place("rate_low").zip(place("rate_high"));
+    let mut shown = Grid {
+        header: keys.iter().map(|key| grid.header[*key].clone()).collect(),
+        right: keys.iter().map(|key| grid.right[*key]).collect(),
+        rows: Vec::new(),
+    };
+    for row in &grid.rows {
+        let key: Vec<String> = keys.iter().map(|key| row[*key].clone()).collect();
+        if shown.rows.last().is_none_or(|last| last[..keys.len()] != key) {
+            shown.rows.push(key);
+        }
+        if !shown.header[keys.len()..].contains(&row[measure]) {
+            shown.header.push(row[measure].clone());
+            shown.right.push(true);
+        }
+        let cell = match row[rate].parse::<f64>() {
+            Ok(rate) => {
+                let spread = interval.and_then(|(low, high)| {
+                    let bound = |place: usize| row[place].parse().ok().map(percent);
+                    bound(low).zip(bound(high)).map(|(low, high)| format!(" [{low}, {high}]"))
+                });
+                let unknown = match row[unknown].as_str() {
+                    "0" => String::new(),
+                    unknown => format!(", {unknown} ?"),
+                };
+                let spread = spread.unwrap_or_default();
+                format!("{}{spread} ({} of {}{unknown})", percent(rate), row[domains], row[measured])
+            }
+            Err(_) if row[unknown] == "0" => "–".to_owned(),
+            Err(_) => format!("– ({} ?)", row[unknown]),
+        };
+        let line = shown.rows.last_mut().expect("a line was begun");
+        line.push(cell);
+    }
+    shown
+}
