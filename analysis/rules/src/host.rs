@@ -17,7 +17,7 @@ use crate::finding::Notes;
 use crate::resolution::{Resolution, alias_target};
 use crate::route::not_a_host;
 use crate::rule::{Outcome, RuleId};
-use crate::session::{HandshakeFailure, SessionAssessment, SessionOutcome};
+use crate::session::{HandshakeFailure, OldTls, SessionAssessment, SessionOutcome};
 
 pub(crate) use table::RULES;
 
@@ -372,7 +372,7 @@ impl HostAssessment {
     fn judge_age(&mut self, session: &SessionAssessment) {
         const RULE: RuleId = RuleId::MxTlsOld;
         match (session.outcome, session.old_tls) {
-            (SessionOutcome::Encrypted, _) => self.note(RULE, Outcome::Pass),
+            (SessionOutcome::Encrypted, _) | (_, Some(OldTls::Newer)) => self.note(RULE, Outcome::Pass),
             (SessionOutcome::Answered, _) => self.note(RULE, Outcome::Unknown),
             (SessionOutcome::HandshakeFailed(HandshakeFailure::ProtocolVersion), None) => {
                 self.note(RULE, Outcome::Unknown);

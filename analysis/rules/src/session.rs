@@ -21,7 +21,7 @@ pub struct SessionAssessment {
     pub tls_version: Option<String>,
     /// SHA-256 of the leaf shown.
     pub leaf: Option<[u8; 32]>,
-    /// The version older than TLS 1.2 that it takes, as the sub-cause of `mx-tls-old`; `None` where it was not asked.
+    /// The version that it takes of a hello of our own, as the sub-cause of `mx-tls-old`; `None` where it was not asked.
     pub old_tls: Option<OldTls>,
     /// The judgement of the chain shown; `None` where none was, or where it could not be had.
     pub chain: Option<ChainAssessment>,
@@ -33,7 +33,7 @@ pub struct SessionAssessment {
     pub is_reused: bool,
 }
 
-/// What came of offering TLS 1.1 and older.
+/// What came of a hello that offers TLS of every age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OldTls {
     /// The host takes SSL 3.0.
@@ -42,6 +42,8 @@ pub enum OldTls {
     Tls10,
     /// The host takes TLS 1.1.
     Tls11,
+    /// The host takes TLS 1.2 or 1.3, with a suite or a group that our library does not have.
+    Newer,
     /// It takes none of them either.
     None,
 }
@@ -52,6 +54,7 @@ impl OldTls {
             Some("SSLv3") => Self::Ssl30,
             Some("TLSv1.0") => Self::Tls10,
             Some("TLSv1.1") => Self::Tls11,
+            Some("TLSv1.2" | "TLSv1.3") => Self::Newer,
             _ => Self::None,
         }
     }
@@ -62,7 +65,7 @@ impl OldTls {
             Self::Ssl30 => Some("ssl-3"),
             Self::Tls10 => Some("tls-1-0"),
             Self::Tls11 => Some("tls-1-1"),
-            Self::None => None,
+            Self::Newer | Self::None => None,
         }
     }
 }
@@ -134,7 +137,7 @@ pub fn assess_session(
     chain: Option<ChainAssessment>,
     at: Option<Micros>,
 ) -> SessionAssessment {
-    let (mut outcome, detail) = outcome(row);
+    let (mut outcome, mut detail) = outcome(row);
     let tls = row.tls.as_ref();
     let old_tls = row.legacy.as_ref().map(OldTls::of);
     // Whatever words it found for refusing us: it has no version in common.
@@ -142,6 +145,10 @@ pub fn assess_session(
         && old_tls.and_then(OldTls::as_str).is_some()
     {
         *failure = HandshakeFailure::ProtocolVersion;
+    }
+    if let (SessionOutcome::HandshakeFailed(_), Some(words)) = (outcome, row.legacy.as_ref().and_then(spoken))
+    {
+        detail = Some(detail.map_or_else(|| words.clone(), |detail| format!("{detail}; {words}")));
     }
     SessionAssessment {
         address: row.address.clone(),
@@ -157,6 +164,13 @@ pub fn assess_session(
         is_reused: row.reused_from.is_some(),
         at: at.unwrap_or(row.started),
     }
+}
+
+/// What a host speaks that our library does not.
+fn spoken(hello: &LegacyHello) -> Option<String> {
+    let words =
+        [hello.version.as_deref()?, hello.cipher_suite.as_deref()?, hello.group.as_deref().unwrap_or("")];
+    Some(format!("it takes {}", words.join(" ").trim_end()))
 }
 
 /// Whether a chain may be judged: one was shown. Where it was shown to another name, a valid one speaks for this name as

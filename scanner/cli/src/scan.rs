@@ -86,8 +86,8 @@ struct OnRequest {
     /// wherever there is an `mta-sts` host.
     #[arg(long)]
     fetch_without_record: bool,
-    /// Offer TLS 1.1 and older to MX hosts whose handshake fails as old servers' do: one more session with each such
-    /// address, up to the server's hello.
+    /// Ask MX hosts whose handshake fails as old or odd servers' do what they speak: TLS 1.1 and older, static RSA, CBC,
+    /// P-521. One or two more sessions with each such address, up to the server's hello.
     #[arg(long)]
     legacy_tls: bool,
 }

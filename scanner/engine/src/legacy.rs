@@ -1,10 +1,11 @@
-//! Whether a mail host that shakes no hands with us would do so in TLS 1.1 or older: one more session, up to its first
-//! words in the clear. No key is agreed, and nothing is said inside.
+//! What a mail host that shakes no hands with us speaks instead: TLS 1.1 or older, or suites and groups that our library does
+//! not have. One more session or two, up to the server's first words in the clear. No key is agreed, and nothing is said
+//! inside; what speaks is this file, and no library.
 
 use std::net::{IpAddr, SocketAddr};
 
 use mxray_evidence::{ByteBuf, Cause, Ending, LegacyHello, Stage};
-use mxray_protocol::legacy_tls::{ServerFlight, client_hello};
+use mxray_protocol::legacy_tls::{Offer, ServerFlight, client_hello};
 use mxray_protocol::smtp::Dialogue;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,8 +20,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Most certificates that are kept.
 const CHAIN_MAX: usize = 32;
 
-/// Whether a session ended in a way that an old server may be behind: it refused our versions or suites, or went away
-/// at the hello.
+/// Whether a session ended in a way that an old or odd server may be behind: it refused our versions or suites, or went
+/// away at the hello.
 pub(crate) fn is_suspected(ending: &Ending, alert: Option<&str>) -> bool {
     let Ending::Stopped { stage: Stage::Handshake, cause, detail } = ending else { return false };
     match cause {
@@ -36,14 +37,34 @@ pub(crate) fn is_suspected(ending: &Ending, alert: Option<&str>) -> bool {
     }
 }
 
-/// Holds the session, and says what came of it, with the certificates shown. It comes within the place of the session
-/// before it, which has ended: never two at a time; the rates do not count it.
+/// Says one hello after the other until one is taken, each in a session of its own, and says what came of the last, with the
+/// certificates shown. It comes within the place of the session before it, which has ended: never two at a time; the rates
+/// do not count it.
 pub(crate) async fn ask(net: &Net, host: &str, address: IpAddr) -> (LegacyHello, Vec<Vec<u8>>) {
     let begin = Instant::now();
     let deadline = begin + net.settings.smtp_timeout;
+    let (hello, certificates) = say(net, host, address, Offer::Everything, deadline).await;
+    let is_upset = matches!(
+        hello.ending.cause(),
+        Some(Cause::TlsAlert | Cause::Closed | Cause::Reset | Cause::Malformed)
+    );
+    if hello.version.is_some() || hello.ending.stage() != Some(Stage::Handshake) || !is_upset {
+        return (hello, certificates);
+    }
+    say(net, host, address, Offer::Tls11, deadline).await
+}
+
+async fn say(
+    net: &Net,
+    host: &str,
+    address: IpAddr,
+    offer: Offer,
+    deadline: Instant,
+) -> (LegacyHello, Vec<Vec<u8>>) {
+    let begin = Instant::now();
     let mut received = Vec::new();
     let ending = match reach(net, address, deadline).await {
-        Ok(mut stream) => greet(&mut stream, host, &mut received, deadline).await,
+        Ok(mut stream) => greet(&mut stream, offer, host, &mut received, deadline).await,
         Err(ending) => ending,
     };
     let flight = ServerFlight::read(&received);
@@ -51,8 +72,10 @@ pub(crate) async fn ask(net: &Net, host: &str, address: IpAddr) -> (LegacyHello,
     certificates.truncate(CHAIN_MAX);
     let hello = LegacyHello {
         elapsed_us: begin.elapsed().as_micros() as u64,
+        offered: offer.newest().to_owned(),
         version: flight.version.map(version),
         cipher_suite: flight.cipher_suite.map(tls::suite_name),
+        group: flight.group.map(tls::group_name).or(flight.prime_bits.map(|bits| format!("dh-{bits}"))),
         chain: certificates.iter().map(|der| ByteBuf::from(certificate::digest(der).to_vec())).collect(),
         alert: flight.alert.map(tls::alert_name),
         ending,
@@ -75,10 +98,16 @@ async fn reach(net: &Net, address: IpAddr, deadline: Instant) -> Result<TcpStrea
 }
 
 /// Says the hello and reads until there is nothing more to wait for.
-async fn greet(stream: &mut TcpStream, host: &str, received: &mut Vec<u8>, deadline: Instant) -> Ending {
+async fn greet(
+    stream: &mut TcpStream,
+    offer: Offer,
+    host: &str,
+    received: &mut Vec<u8>,
+    deadline: Instant,
+) -> Ending {
     let random: [u8; 32] = Sha256::digest(format!("{host} {}", clock::now())).into();
     let exchange = async {
-        stream.write_all(&client_hello(host, &random)).await?;
+        stream.write_all(&client_hello(offer, host, &random)).await?;
         while received.len() < ANSWER_BYTES_MAX {
             if stream.read_buf(received).await? == 0 {
                 return Ok(Ending::stopped(Stage::Handshake, Cause::Closed));
@@ -106,6 +135,8 @@ fn version(version: u16) -> String {
         0x0300 => "SSLv3".to_owned(),
         0x0301 => "TLSv1.0".to_owned(),
         0x0302 => "TLSv1.1".to_owned(),
+        0x0303 => "TLSv1.2".to_owned(),
+        0x0304 => "TLSv1.3".to_owned(),
         other => format!("{other:#06x}"),
     }
 }

@@ -108,6 +108,11 @@ pub(crate) fn suite_name(suite: u16) -> String {
     words::cipher_suite(suite.into())
 }
 
+/// A group's name in IANA's registry.
+pub(crate) fn group_name(group: u16) -> String {
+    words::group(group.into())
+}
+
 /// An alert's name in RFC 8446 §6.
 pub(crate) fn alert_name(code: u8) -> String {
     words::alert(code.into())

@@ -52,15 +52,19 @@ pub struct Reply {
     pub elapsed_us: u64,
 }
 
-/// The answer to a hello in TLS 1.1 or older, in a session of its own.
+/// The answer to a hello that we say ourselves, without our TLS library, in a session of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegacyHello {
     /// From the connection to the end, microseconds.
     pub elapsed_us: u64,
-    /// The version that the server takes: `SSLv3`, `TLSv1.0`, `TLSv1.1`; `None` when it takes none.
+    /// The newest version that the hello offers: `TLSv1.3`, or `TLSv1.1` where one with that was not taken.
+    pub offered: String,
+    /// The version that the server takes: `SSLv3` to `TLSv1.3`; `None` when it takes none.
     pub version: Option<String>,
     /// The suite that it takes, by its IANA name.
     pub cipher_suite: Option<String>,
+    /// The group of its key exchange, by its IANA name; `dh-` and the bits of the prime where it has no name.
+    pub group: Option<String>,
     /// The certificates shown, leaf first, as keys into `certificates`. Nothing proves that it holds their key.
     pub chain: Vec<Digest>,
     /// The alert it sent, by its name in RFC 8446 §6.
@@ -73,12 +77,19 @@ impl LegacyHello {
     fn column() -> Column {
         Column::group(
             "legacy",
-            "The answer to a hello in TLS 1.1, in a session of its own after a handshake that failed in a way that an old \
-             server may be behind; null where it was not asked for (`--legacy-tls`), or not called for.",
+            "The answer to a hello that mxray says itself, up to the server's last word in the clear: no library speaks, no key \
+             is agreed. In a session of its own after a handshake of `tls` (which is rustls's) that failed in a way that an \
+             old or odd server may be behind; null where it was not asked for (`--legacy-tls`), or not called for.",
             vec![
                 u64("elapsed_us", "From the connection to the end, microseconds."),
-                text("version", "The version the server takes: `SSLv3`, `TLSv1.0`, `TLSv1.1`; null when none.").optional(),
+                text(
+                    "offered",
+                    "The newest version the hello offers: `TLSv1.3` with all older ones and every suite and group, or, where \
+                     that was not taken, `TLSv1.1`.",
+                ),
+                text("version", "The version the server takes: `SSLv3` to `TLSv1.3`; null when none.").optional(),
                 text("cipher_suite", "The suite it takes, by its IANA name.").optional(),
+                text("group", "The group of its key exchange, by its IANA name, or `dh-` and the bits of its prime.").optional(),
                 Column::list(
                     "chain",
                     Kind::Binary,
@@ -117,7 +128,7 @@ pub struct SmtpSessionRow {
     pub early_bytes: Option<ByteBuf>,
     /// What TLS showed; `None` when no handshake was begun.
     pub tls: Option<TlsObservation>,
-    /// What the server says to TLS 1.1 and older, where that was asked.
+    /// What the server says to a hello of our own, where that was asked.
     pub legacy: Option<LegacyHello>,
     /// How it ended: `completed` when `QUIT` was sent after all that was to be asked.
     pub ending: Ending,

@@ -1,6 +1,6 @@
 //! DANE at a domain: what is found, and what a sender does.
 
-use mxray_evidence::{ByteBuf, Ending, ExtendedError, Lookup, OwnCause, Stage, TlsaRecord};
+use mxray_evidence::{ByteBuf, Cname, Ending, ExtendedError, Lookup, OwnCause, Stage, TlsaRecord};
 use mxray_rules::{ChainProblem, DaneOutcome, NearMiss, Outcome};
 
 use crate::case::{Case, Host, address, chain, lookup, mx, reply, session, timed_out};
@@ -196,6 +196,31 @@ fn what_does_not_validate_is_deferred() {
     assert_eq!(case.violations(), [""; 0]);
     assert_eq!(case.outcome("dnssec-bogus"), Outcome::Unknown);
     assert_eq!(senders(&case), ["unknown"; 4]);
+}
+
+#[test]
+fn rfc7672_2_2_2_a_signed_alias_of_an_unsigned_name_has_records_of_its_own() {
+    fn alias<R>(lookup: Lookup<R>) -> Lookup<R> {
+        let cname = Cname { owner: A.to_owned(), target: "mx.plain.example".to_owned(), ttl: 60 };
+        Lookup { authenticated: Some(false), cnames: vec![cname], ..lookup }
+    }
+    let mut host = guarded(A, MATCH);
+    (host.row.a, host.row.aaaa) = (alias(host.row.a), alias(host.row.aaaa));
+    let case = with_hosts(&[host.clone()]);
+    assert_eq!(case.violations(), ["mx-unresolvable/cname"]);
+    assert_eq!(senders(&case), ["authenticated", "nothing", "authenticated", "nothing"]);
+    let mut unmeasured = host.clone();
+    unmeasured.row.tlsa = lookup(&host.row.tlsa.name, 2, Vec::new());
+    let case = with_hosts(&[unmeasured]);
+    assert_eq!(
+        (case.outcome("tlsa-lookup-fails"), senders(&case)[0].as_str()),
+        (Outcome::Unknown, "unknown")
+    );
+    // Without a signature the records count for nothing, and those at the target's name are not the alias's.
+    host.row.tlsa.authenticated = Some(false);
+    assert!(with_hosts(&[host.clone()]).violations().contains(&"tlsa-insecure/address".to_owned()));
+    host.row.tlsa = tlsa("mx.plain.example");
+    assert!(with_hosts(&[host]).violations().contains(&"tlsa-insecure/address".to_owned()));
 }
 
 #[test]

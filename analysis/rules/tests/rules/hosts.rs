@@ -304,8 +304,10 @@ fn rfc8996_a_host_that_takes_nothing_newer_than_tls_1_1() {
         row.tls.as_mut().expect("a handshake").alert = Some(alert.to_owned());
         row.legacy = hello.map(|version| LegacyHello {
             elapsed_us: 1,
+            offered: "TLSv1.3".to_owned(),
             version: version.map(str::to_owned),
-            cipher_suite: None,
+            cipher_suite: version.map(|_| "TLS_RSA_WITH_AES_128_CBC_SHA".to_owned()),
+            group: None,
             chain: Vec::new(),
             alert: None,
             ending: Ending::Completed,
@@ -322,6 +324,12 @@ fn rfc8996_a_host_that_takes_nothing_newer_than_tls_1_1() {
     let neither = refused("handshake_failure", Some(None));
     assert_eq!(neither.violations(), ["starttls-handshake/alert"]);
     assert_eq!(neither.outcome("mx-tls-old"), Outcome::NotApplicable);
+    let odd = refused("handshake_failure", Some(Some("TLSv1.2")));
+    assert_eq!(odd.violations(), ["starttls-handshake/alert"]);
+    assert_eq!(odd.outcome("mx-tls-old"), Outcome::Pass, "TLS 1.2 is not old, whatever the suite");
+    let finding = odd.judge().findings.into_iter().find(|finding| finding.rule.name == "starttls-handshake");
+    let detail = finding.and_then(|finding| finding.detail).unwrap();
+    assert!(detail.ends_with("; it takes TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA"), "{detail}");
     let unasked = refused("protocol_version", None);
     assert_eq!(unasked.unknowns(), ["mx-tls-old"]);
     assert_eq!(Case::sound().outcome("mx-tls-old"), Outcome::Pass);

@@ -9,6 +9,7 @@ mod judging;
 mod lab;
 mod mxray;
 mod planted;
+mod real;
 mod scanning;
 mod tlsrpt;
 mod world;

@@ -129,14 +129,42 @@ async fn what_speaks_tls_1_1_at_most_shows_its_version_suite_and_certificate_on_
 }
 
 #[tokio::test]
-async fn rfc7507_who_speaks_tls_1_2_does_not_fall_back_and_is_not_asked_twice() {
-    // Nothing in common with us at TLS 1.2, and able to speak 1.1: that is not its best.
-    let flags = ["-no_tls1_3", "-cipher", "AES128-SHA:@SECLEVEL=0"];
-    if let Some(server) = Server::start(2_048, &flags) {
-        let row = probe(server.mail_host().await, true).await.row;
+async fn what_our_library_has_no_suite_or_group_for_says_what_it_speaks() {
+    for (flags, wanted) in [
+        (
+            &["-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"][..],
+            ("TLSv1.2", "TLS_RSA_WITH_AES_128_CBC_SHA", None),
+        ),
+        (
+            &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256"],
+            ("TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", Some("x25519")),
+        ),
+        (
+            &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256", "-curves", "P-521"],
+            ("TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", Some("secp521r1")),
+        ),
+        (&["-tls1_3", "-curves", "P-521"], ("TLSv1.3", "TLS_AES_128_GCM_SHA256", Some("secp521r1"))),
+        // Able to speak 1.1, too: that is not its best.
+        (
+            &["-no_tls1_3", "-cipher", "AES128-SHA:@SECLEVEL=0"],
+            ("TLSv1.2", "TLS_RSA_WITH_AES_128_CBC_SHA", None),
+        ),
+    ] {
+        let Some(server) = Server::start(2_048, flags) else { return };
+        let Session { row, certificates } = probe(server.mail_host().await, true).await;
+        assert_eq!(row.ending.stage(), Some(Stage::Handshake), "{flags:?}: what the session came to stands");
         let legacy = row.legacy.expect("asked after a handshake_failure");
-        assert!(legacy.version.is_none() || row.tls.is_some(), "{legacy:?}");
+        let spoke = (legacy.version.as_deref(), legacy.cipher_suite.as_deref(), legacy.group.as_deref());
+        assert_eq!(spoke, (Some(wanted.0), Some(wanted.1), wanted.2), "{flags:?}: {legacy:?}");
+        assert_eq!((legacy.offered.as_str(), legacy.ending), ("TLSv1.3", Ending::Completed));
+        // From TLS 1.3 on certificates are encrypted.
+        let shown = if wanted.0 == "TLSv1.3" { &[] } else { std::slice::from_ref(&server.certificate) };
+        assert_eq!(certificates, shown);
     }
+}
+
+#[tokio::test]
+async fn who_shakes_hands_is_not_asked_twice() {
     if let Some(server) = Server::start(2_048, &[]) {
         let row = probe(server.mail_host().await, true).await.row;
         assert_eq!((row.legacy, row.tls.unwrap().signature_valid), (None, Some(true)), "it shook hands");
@@ -159,6 +187,7 @@ async fn a_server_that_takes_no_hello_at_all_is_not_called_old() {
     .await;
     let legacy = probe(server, true).await.row.legacy.unwrap();
     assert_eq!((legacy.version, legacy.alert.as_deref()), (None, Some("protocol_version")));
+    assert_eq!(legacy.offered, "TLSv1.1", "the last that it was asked");
     assert_eq!(legacy.ending, Ending::stopped(Stage::Handshake, Cause::TlsAlert));
 }
 
