@@ -20,6 +20,8 @@ pub(crate) fn of_io(stage: Stage, error: &Error) -> Ending {
         ErrorKind::UnexpectedEof | ErrorKind::NotConnected | ErrorKind::WriteZero => theirs(Cause::Closed),
         ErrorKind::HostUnreachable => theirs(Cause::Unreachable),
         ErrorKind::InvalidData => theirs(Cause::Malformed),
+        // Ours of a connection that has given as much as is read of any.
+        ErrorKind::FileTooLarge => theirs(Cause::Oversize),
         ErrorKind::OutOfMemory => ours(OwnCause::Descriptors),
         // No route, no address of that family, not permitted: whatever else the operating system may say is about
         // this machine. (An ICMP 'network unreachable' from afar ends no connection attempt: RFC 1122 §4.2.3.9.)

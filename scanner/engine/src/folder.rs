@@ -38,6 +38,15 @@ pub(crate) struct Opened {
     pub(crate) owed: Owed,
 }
 
+/// What was found of this machine and its resolvers before the run was begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Means {
+    /// The resolvers' AD bit is believed.
+    pub(crate) dnssec: bool,
+    /// There is a way to the IPv6 internet.
+    pub(crate) ipv6: bool,
+}
+
 /// Refuses what can be refused before anything is asked or written. `Some` is the run that is complete already.
 pub(crate) fn look(config: &ScanConfig) -> Result<Option<Manifest>, ScanError> {
     let dir = RunDir::new(&config.out);
@@ -67,22 +76,22 @@ pub(crate) fn look(config: &ScanConfig) -> Result<Option<Manifest>, ScanError> {
     Ok((manifest.how_ended == HowEnded::Completed).then_some(manifest))
 }
 
-/// Takes the folder, and begins or resumes the run. `dnssec` is whether the resolvers' AD bit is believed.
-pub(crate) fn open(config: &ScanConfig, dnssec: bool) -> Result<Opened, ScanError> {
+/// Takes the folder, and begins or resumes the run.
+pub(crate) fn open(config: &ScanConfig, means: Means) -> Result<Opened, ScanError> {
     let dir = RunDir::new(&config.out);
     if config.resume {
         let lock = lock(dir.root())?;
-        return resume(config, dnssec, dir, lock);
+        return resume(config, means, dir, lock);
     }
     fs::create_dir_all(dir.root()).map_err(|e| ScanError::folder("making", dir.root(), e))?;
     sync_parent(dir.root());
     let lock = lock(dir.root())?;
     // Another may have begun here between the first look and the lock.
     refuse_if_occupied(&dir)?;
-    begin(config, dnssec, dir, lock)
+    begin(config, means, dir, lock)
 }
 
-fn begin(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
+fn begin(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
     let manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         mxray_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -94,7 +103,8 @@ fn begin(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<O
         identity: Identity { ehlo_name: config.ehlo_name.clone(), contact: config.contact.clone() },
         vantage: config.vantage.clone(),
         resolvers: config.resolvers.iter().map(ToString::to_string).collect(),
-        dnssec,
+        dnssec: means.dnssec,
+        ipv6: Some(means.ipv6),
         seed: config.seed,
         inputs: config.inputs.iter().map(ToString::to_string).collect(),
         config: serde_json::to_value(config)
@@ -115,14 +125,15 @@ fn begin(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<O
     })
 }
 
-fn resume(config: &ScanConfig, dnssec: bool, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
+fn resume(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<Opened, ScanError> {
     // Once more, now that nobody else can change it.
     let mut manifest = read_manifest(&dir)?;
     // The other way round the run stays what it was: one whose AD bits say nothing.
-    if manifest.dnssec && !dnssec {
+    if manifest.dnssec && !means.dnssec {
         let (name, began, now) = ("dnssec".to_owned(), "true".to_owned(), "false".to_owned());
         return Err(ScanError::ResumeMismatch { name, began, now });
     }
+    manifest.ipv6 = manifest.ipv6.map(|ipv6| ipv6 && means.ipv6);
     let journal = prepare(&dir)?;
     clear_leftovers(&dir, journal.entries().len())?;
     check_parts(&dir, &journal)?;

@@ -12,9 +12,9 @@ use mxray_evidence::{
     AddressRecord, Cause, Connect, Ending, Lookup, LookupStatus, OwnCause, PolicyRow, Stage,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::connect::Wire;
 use crate::dns::withheld_lookup;
 use crate::pacing::operator_of;
 use crate::{Net, ProbeSettings, clock, connect};
@@ -107,7 +107,7 @@ impl PolicyFetch {
         let begin = Instant::now();
         let deadline = begin + self.time_left;
         let patience = begin + self.time_left.min(net.settings.connect_timeout);
-        let attempt = connect::open(SocketAddr::new(address, net.settings.https_port), patience).await;
+        let attempt = connect::open(net, SocketAddr::new(address, net.settings.https_port), patience).await;
         let ending = attempt.as_ref().err().cloned().unwrap_or(Ending::Completed);
         self.note_connect(net, address, begin.elapsed(), ending);
         if let Ok(stream) = attempt {
@@ -184,7 +184,7 @@ impl Fetched {
         Ending::stopped(Stage::Connect, Cause::NoAddress)
     }
 
-    async fn fetch(&mut self, net: &Net, stream: TcpStream, deadline: Instant) -> Ending {
+    async fn fetch(&mut self, net: &Net, stream: Wire, deadline: Instant) -> Ending {
         let shaken = net.tls.handshake(stream, &self.row.host, &[ALPN], deadline).await;
         self.certificates = shaken.certificates;
         self.row.tls = shaken.observation;

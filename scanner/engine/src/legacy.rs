@@ -9,9 +9,9 @@ use mxray_protocol::legacy_tls::{Offer, ServerFlight, client_hello};
 use mxray_protocol::smtp::Dialogue;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::connect::Wire;
 use crate::smtp::{Talk, converse};
 use crate::{Net, certificate, clock, connect, ending, tls};
 
@@ -84,10 +84,10 @@ async fn say(
 }
 
 /// Connects and talks until the server is ready for TLS.
-async fn reach(net: &Net, address: IpAddr, deadline: Instant) -> Result<TcpStream, Ending> {
+async fn reach(net: &Net, address: IpAddr, deadline: Instant) -> Result<Wire, Ending> {
     let address = SocketAddr::new(address, net.settings.smtp_port);
     let connect_deadline = deadline.min(Instant::now() + net.settings.connect_timeout);
-    let mut stream = connect::open(address, connect_deadline).await?;
+    let mut stream = connect::open(net, address, connect_deadline).await?;
     let mut dialogue = Dialogue::new(&net.settings.ehlo_name);
     match converse(&mut stream, &mut dialogue, &mut Vec::new(), &mut None, deadline).await {
         Talk::Handshake(_) => Ok(stream),
@@ -99,7 +99,7 @@ async fn reach(net: &Net, address: IpAddr, deadline: Instant) -> Result<TcpStrea
 
 /// Says the hello and reads until there is nothing more to wait for.
 async fn greet(
-    stream: &mut TcpStream,
+    stream: &mut Wire,
     offer: Offer,
     host: &str,
     received: &mut Vec<u8>,

@@ -46,6 +46,7 @@ mod owed;
 mod pacing;
 mod pipeline;
 mod progress;
+mod reach;
 mod samples;
 mod scan;
 mod smtp;

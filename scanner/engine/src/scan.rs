@@ -19,12 +19,13 @@ use crate::descriptors;
 use crate::dns::{DnsSettings, Resolver};
 use crate::error::ScanError;
 use crate::events::{Event, EventSink};
-use crate::folder::{self, Opened};
+use crate::folder::{self, Means, Opened};
 use crate::load::Load;
 use crate::net::{Net, ProbeSettings};
 use crate::opt_out::OptOut;
 use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
+use crate::reach;
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::tray::Tray;
@@ -81,8 +82,15 @@ pub async fn scan(
         () = stop.draining() => return Err(ScanError::StoppedEarly),
         asked = ask_resolvers(&config, &events) => asked?,
     };
+    let ipv6 = reach::has_ipv6();
+    if !ipv6 {
+        events.warn(
+            "this machine has no way to the IPv6 internet: what is only to be had there is not measured, and is nobody's fault",
+        );
+    }
     let net = open_net(&config, dnssec, opt_out.clone())?;
-    let Opened { mut run, mark, domains, hosts, sinks, owed } = open_folder(&config, dnssec).await?;
+    let Opened { mut run, mark, domains, hosts, sinks, owed } =
+        open_folder(&config, Means { dnssec, ipv6 }).await?;
     let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
@@ -211,9 +219,9 @@ async fn open_source(config: &ScanConfig, progress: &Arc<Progress>) -> Result<So
     Ok(off_the_runtime(move || Source::open(&inputs, column.as_deref(), progress)).await??)
 }
 
-async fn open_folder(config: &ScanConfig, dnssec: bool) -> Result<Opened, ScanError> {
+async fn open_folder(config: &ScanConfig, means: Means) -> Result<Opened, ScanError> {
     let config = config.clone();
-    off_the_runtime(move || folder::open(&config, dnssec)).await?
+    off_the_runtime(move || folder::open(&config, means)).await?
 }
 
 /// Runs what reads or writes files in a thread of its own, which nobody waits for if the scan is stopped: standard

@@ -66,7 +66,7 @@ impl Session {
             self.row.port,
         );
         let connect_deadline = deadline.min(Instant::now() + net.settings.connect_timeout);
-        let mut stream = match connect::open(address, connect_deadline).await {
+        let mut stream = match connect::open(net, address, connect_deadline).await {
             Ok(stream) => stream,
             Err(ending) => return ending,
         };

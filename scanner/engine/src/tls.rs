@@ -15,13 +15,14 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion,
+    SignatureScheme,
 };
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::connect::Wire;
 use crate::{certificate, ending};
 
 /// Most certificates of one chain that are kept.
@@ -37,7 +38,7 @@ pub(crate) struct Handshake {
     /// `None` when none was begun.
     pub(crate) observation: Option<TlsObservation>,
     pub(crate) certificates: Vec<Vec<u8>>,
-    pub(crate) outcome: Result<TlsStream<TcpStream>, Ending>,
+    pub(crate) outcome: Result<TlsStream<Wire>, Ending>,
 }
 
 impl Tls {
@@ -58,7 +59,7 @@ impl Tls {
     /// Shakes hands until `deadline`. What the peer showed is recorded however it ends.
     pub(crate) async fn handshake(
         &self,
-        stream: TcpStream,
+        stream: Wire,
         sni: &str,
         alpn: &[&[u8]],
         deadline: Instant,
@@ -130,9 +131,30 @@ pub(crate) fn alert_of(error: &io::Error) -> Option<String> {
 pub(crate) fn ending_of(stage: Stage, error: &io::Error) -> Ending {
     match rustls_error(error) {
         Some(Error::AlertReceived(_)) => Ending::stopped_with(stage, Cause::TlsAlert, error),
+        Some(Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
+        )) => limit(stage, error),
         Some(_) => Ending::stopped_with(stage, Cause::TlsError, error),
-        None => ending::of_io(stage, error),
+        None => match error.kind() {
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData if stage == Stage::Handshake => {
+                limit(stage, error)
+            }
+            // The library's word for a message that outgrows its buffers: what is wrong otherwise is an error of its own.
+            io::ErrorKind::InvalidData => Ending::stopped_with(stage, Cause::Oversize, error),
+            _ => ending::of_io(stage, error),
+        },
     }
+}
+
+/// A handshake larger than is read: 64 KiB a message, by the library, and a connection's bytes. Others may read on, so that
+/// nothing may be said of it.
+fn limit(stage: Stage, error: &io::Error) -> Ending {
+    Ending::Withheld { stage, cause: OwnCause::Limit, detail: Some(error.to_string()) }
+}
+
+/// Whether an error is the TLS library's, and not of what is read through it.
+pub(crate) fn is_of_tls(error: &io::Error) -> bool {
+    rustls_error(error).is_some()
 }
 
 fn rustls_error(error: &io::Error) -> Option<&Error> {

@@ -36,6 +36,10 @@ pub struct Manifest {
     /// way to them is this machine's or was said to be safe. Where not, nothing of DANE can be judged.
     #[serde(default)]
     pub dnssec: bool,
+    /// Whether this machine had a way to the IPv6 internet, each time that it was begun or resumed. Where not, what is
+    /// only to be had there ends as `withheld`, `no-route`, and nobody is blamed for it. `None` in runs that did not ask.
+    #[serde(default)]
+    pub ipv6: Option<bool>,
     /// The seed of every random choice that can be seen in the evidence.
     pub seed: u64,
     /// The inputs, as named on the command line.

@@ -88,6 +88,7 @@ fn manifest(counts: Counts) -> Manifest {
         identity: Identity { ehlo_name: "probe.example".into(), contact: "mailto:a@example".into() },
         vantage: None,
         resolvers: vec!["127.0.0.1:53".into()],
+        ipv6: None,
         dnssec: false,
         seed: 0,
         inputs: vec!["list|with a bar.csv".into()],

@@ -102,10 +102,10 @@ impl Answer {
                 break;
             }
             let cname = Cname { owner: name::to_text(&owner), target: name::to_text(target), ttl };
-            let is_loop = selected.cnames.iter().any(|earlier| earlier.owner == cname.target);
             selected.cnames.push(cname);
             owner = target.clone();
-            if is_loop {
+            let target = name::to_text(&owner);
+            if selected.cnames.iter().any(|earlier| earlier.owner == target) {
                 break;
             }
         }

@@ -335,7 +335,13 @@ impl Inner {
             let reply = tcp::ask(resolver, question, id, self.timeout).await;
             drop(permit);
             match reply {
-                Ok(message) => answer = Answer::read(&message, section_bytes),
+                Ok(message) => {
+                    answer = Answer::read(&message, section_bytes);
+                    // Nowhere is more to be had: what is here is not all, and must not be taken for it.
+                    if answer.truncated {
+                        answer.flaw.get_or_insert_with(|| "truncated over TCP as well".to_owned());
+                    }
+                }
                 Err(ending) => return (answer, false, ending),
             }
             tcp = true;

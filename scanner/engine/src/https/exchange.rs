@@ -138,8 +138,15 @@ fn ending_of(row: &mut PolicyRow, error: &hyper::Error) -> Ending {
             observed.alert = tls::alert_of(io).or(observed.alert.take());
         }
         return match io.kind() {
-            // Hyper's word for chunks that are none.
+            // Hyper's words for chunks that are none, and for those with more behind them than it reads.
             io::ErrorKind::InvalidInput => Ending::stopped_with(stage, Cause::Malformed, io),
+            io::ErrorKind::InvalidData if !tls::is_of_tls(io) => {
+                let words = io.to_string();
+                let is_limit =
+                    ["limit", "count overflow", "buffer full"].iter().any(|word| words.contains(word));
+                let cause = if is_limit { Cause::Oversize } else { Cause::Malformed };
+                Ending::stopped_with(stage, cause, words)
+            }
             _ => tls::ending_of(stage, io),
         };
     }

@@ -91,8 +91,23 @@ impl Bench {
 
     /// Stops the lab, and reads what its servers saw: each row of a ledger, mapped.
     pub(crate) fn ledger<T>(self, name: &str, map: impl Fn(&Row) -> T) -> Vec<T> {
-        let path = self.folder.path().join("world/ledger").join(name);
+        self.stop().read(name, map)
+    }
+
+    /// Stops the lab, which completes its ledgers.
+    pub(crate) fn stop(self) -> Ledgers {
         self.runtime.block_on(self.lab.stop()).expect("a clean stop");
+        Ledgers(self.folder)
+    }
+}
+
+/// What a lab's servers saw.
+pub(crate) struct Ledgers(TempDir);
+
+impl Ledgers {
+    /// Each row of a ledger, mapped.
+    pub(crate) fn read<T>(&self, name: &str, map: impl Fn(&Row) -> T) -> Vec<T> {
+        let path = self.0.path().join("world/ledger").join(name);
         let file = fs::File::open(&path).expect("a ledger");
         let reader = SerializedFileReader::new(file).expect("a Parquet file");
         let rows = reader.get_row_iter(None).expect("rows");

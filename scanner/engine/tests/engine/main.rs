@@ -12,6 +12,7 @@ mod https;
 mod legacy;
 mod name_servers;
 mod opt_out;
+mod reach;
 mod run;
 mod servers;
 mod signed;
