@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::HumanCount;
-use mxray_lab::{Lab, LabConfig, LabError, NETWORKS, Names, WorldParams};
+use mxray_lab::{Hostile, Lab, LabConfig, LabError, NETWORKS, Names, WorldParams};
 
 use crate::exit::{Blame, Exit, Failure};
 use crate::format::AnswerFormat;
@@ -43,6 +43,10 @@ pub(crate) struct LabArgs {
     /// The world's seed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Write the names of so many domains of each hostile case to hostile.txt. They are served in any case, beside the
+    /// world, and the truth says nothing of them.
+    #[arg(long, value_name = "N")]
+    hostile: Option<u32>,
     /// Port for DNS; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     dns_port: u16,
@@ -120,12 +124,21 @@ async fn serve(lab: &Lab, args: &LabArgs, interrupts: &mut Interrupts) -> Result
         .map_err(anyhow::Error::from)
         .and_then(|written| Ok(written?))
         .environment(|| "writing the truth".to_owned())?;
+    if let Some(count) = args.hostile {
+        let path = args.out.join("hostile.txt");
+        std::fs::write(&path, hostile_names(count)).environment(|| format!("writing {}", path.display()))?;
+    }
     match args.format {
         AnswerFormat::Text => stdout::write(&ready(lab, args))?,
         AnswerFormat::Json => stdout::write(&format!("{}\n", lab.ready_json()))?,
     }
     interrupts.next().await;
     Ok(())
+}
+
+/// A domain of every hostile case, then another of each, so many times.
+fn hostile_names(count: u32) -> String {
+    (0..count).flat_map(|number| Hostile::ALL.iter().map(move |case| case.domain(number) + "\n")).collect()
 }
 
 /// Where everything is, and the command that scans it.

@@ -224,7 +224,8 @@ impl Authority {
         self.chain_for(host, leaf).map(|(chain, _)| chain)
     }
 
-    fn chain_for(
+    /// The same, and what signs for it.
+    pub(crate) fn chain_for(
         &self,
         host: &str,
         leaf: Leaf,

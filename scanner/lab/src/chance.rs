@@ -36,6 +36,7 @@ pub(crate) enum Stream {
     Names,
     Addresses,
     Groups,
+    Mutation,
 }
 
 /// The source of all draws of a world.

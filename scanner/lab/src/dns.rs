@@ -16,7 +16,9 @@ use tokio::net::TcpStream;
 
 use crate::chance::Stream;
 use crate::clock;
+use crate::hostile;
 use crate::ledger::{DnsSeen, Ledger, Seen};
+use crate::mutation::Spoiler;
 use crate::world::World;
 use crate::zone::{self, Answer, Code, Data, Kind};
 
@@ -39,14 +41,32 @@ const SEEN_PER_BATCH: usize = 256;
 const TCP_IDLE: Duration = Duration::from_secs(20);
 
 /// Answers queries that come in on `socket` until `stop` is set and a last datagram wakes it.
-pub(crate) fn serve_udp(socket: &UdpSocket, world: &World, stop: &AtomicBool, ledger: Option<&Ledger>) {
+pub(crate) fn serve_udp(
+    socket: &UdpSocket,
+    world: &World,
+    spoiler: &Spoiler,
+    stop: &AtomicBool,
+    ledger: Option<&Ledger>,
+) {
     let mut query = [0; 4_096];
     let mut buffer = Vec::with_capacity(4_096);
     let mut seen = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let Ok((length, peer)) = socket.recv_from(&mut query) else { continue };
+        if hostile::is_hostile(&query[..length])
+            && let Some(replies) = hostile::replies(&query[..length])
+        {
+            for reply in replies {
+                let _ = socket.send_to(&reply, peer);
+            }
+            continue;
+        }
         let (reply, row) = respond(world, &query[..length], Transport::Udp, std::mem::take(&mut buffer));
-        if let Some(reply) = reply {
+        let spoil =
+            |reply: &mut Vec<u8>| row.as_ref().is_none_or(|row| spoiler.reply(&row.name, row.kind, reply));
+        if let Some(mut reply) = reply
+            && spoil(&mut reply)
+        {
             // A reply that the kernel does not take is a lost packet.
             let _ = socket.send_to(&reply, peer);
             buffer = reply;
@@ -64,11 +84,26 @@ pub(crate) fn serve_udp(socket: &UdpSocket, world: &World, stop: &AtomicBool, le
 }
 
 /// Answers the queries of one TCP connection (RFC 7766), until it is closed or idle.
-pub(crate) async fn serve_tcp(mut stream: TcpStream, world: Arc<World>, ledger: Option<Ledger>) {
+pub(crate) async fn serve_tcp(
+    mut stream: TcpStream,
+    world: Arc<World>,
+    spoiler: Spoiler,
+    ledger: Option<Ledger>,
+) {
     loop {
         let query = tokio::time::timeout(TCP_IDLE, read_framed(&mut stream)).await;
         let Ok(Ok(query)) = query else { return };
-        let (reply, row) = respond(&world, &query, Transport::Tcp, Vec::new());
+        if hostile::is_hostile(&query) {
+            // However long it takes: the caller ends it with the lab.
+            let _ = hostile::serve_over_tcp(&mut stream, &query).await;
+            return;
+        }
+        let (mut reply, row) = respond(&world, &query, Transport::Tcp, Vec::new());
+        if let (Some(said), Some(row)) = (&mut reply, &row)
+            && !spoiler.reply(&row.name, row.kind, said)
+        {
+            return;
+        }
         if let (Some(ledger), Some(row)) = (&ledger, row) {
             ledger.note(Seen::Dns(vec![row]));
         }

@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::authority::{Authority, Leaf};
 use crate::chance::{Draw, Stream};
 use crate::clock;
 use crate::defect::Defect;
 use crate::domain::Domain;
+use crate::hostile::{Hostile, serve_policy};
 use crate::ledger::{HttpsSeen, Ledger, Seen};
 use crate::listener::{Stop, stopped};
+use crate::mutation::{Layer, Mutated, Spoiler};
 use crate::text;
 use crate::world::World;
 
@@ -36,6 +38,7 @@ const ALERT_UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x
 pub(crate) struct PolicyHosts {
     pub(crate) world: Arc<World>,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) spoiler: Spoiler,
     pub(crate) ledger: Option<Ledger>,
 }
 
@@ -57,8 +60,13 @@ impl PolicyHosts {
     }
 
     async fn converse(&self, stream: TcpStream, seen: &mut HttpsSeen) -> io::Result<()> {
+        let key = format!("https {}", seen.address);
+        let stream = self.spoiler.stream(stream, &key, Layer::Wire);
         let mut hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         seen.sni = hello.client_hello().server_name().map(str::to_ascii_lowercase);
+        if let Some(domain) = seen.sni.as_deref().and_then(hostile_domain).map(str::to_owned) {
+            return self.serve_hostile(hello, &domain, seen).await;
+        }
         let Some((domain, name)) = seen.sni.as_deref().and_then(|sni| self.policy_domain(sni)) else {
             return close_after(&mut hello.io, &ALERT_UNRECOGNIZED_NAME).await;
         };
@@ -77,7 +85,8 @@ impl PolicyHosts {
             .authority
             .server(&format!("mta-sts.{name}"), leaf(domain.fetch), true)
             .map_err(io::Error::other)?;
-        let mut tls = hello.into_stream(config).await?;
+        let tls = hello.into_stream(config).await?;
+        let mut tls = self.spoiler.stream(tls, &key, Layer::InsideTls);
         seen.handshake = true;
         let head = read_head(&mut tls).await?;
         let mut lines = head.split("\r\n");
@@ -89,6 +98,20 @@ impl PolicyHosts {
         let response = self.response(&domain, &name, &request);
         seen.request = Some(request);
         self.answer(&mut tls, response, &domain, seen).await
+    }
+
+    /// Serves the policy of a hostile domain, behind a certificate that is valid.
+    async fn serve_hostile(
+        &self,
+        hello: StartHandshake<Mutated<TcpStream>>,
+        domain: &str,
+        seen: &mut HttpsSeen,
+    ) -> io::Result<()> {
+        let config = self.authority.server(&format!("mta-sts.{domain}"), Leaf::Valid, true);
+        let mut tls = hello.into_stream(config.map_err(io::Error::other)?).await?;
+        seen.handshake = true;
+        seen.request = Some(read_head(&mut tls).await?.lines().next().unwrap_or_default().to_owned());
+        serve_policy(domain, &mut tls).await
     }
 
     async fn answer(
@@ -181,6 +204,12 @@ impl PolicyHosts {
     }
 }
 
+/// The hostile domain whose policy host has this name.
+fn hostile_domain(sni: &str) -> Option<&str> {
+    let domain = sni.strip_prefix("mta-sts.")?;
+    Hostile::of_domain(domain).map(|_| domain)
+}
+
 /// More than the 64 KiB that RFC 8461 §3.3 suggests as a limit.
 const OVERSIZE_BYTES: usize = 80 << 10;
 
@@ -223,7 +252,10 @@ fn leaf(fetch: Option<Defect>) -> Leaf {
 }
 
 /// Sends the bytes and closes, so that the client sees an end and not a reset.
-pub(crate) async fn close_after(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn close_after(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.shutdown().await?;
     wait_for_end(stream).await

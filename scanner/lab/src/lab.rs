@@ -18,6 +18,7 @@ use crate::dns;
 use crate::https::PolicyHosts;
 use crate::ledger::{Ledger, LedgerError, Writer};
 use crate::listener::{CONNECTIONS_MAX, Port, accept_all, stopped};
+use crate::mutation::{Mutation, Spoiler};
 use crate::names::Names;
 use crate::params::WorldParams;
 use crate::smtp::MxHosts;
@@ -47,13 +48,16 @@ pub struct LabConfig {
     pub smtp_port: u16,
     /// Whether to keep the ledger.
     pub ledger: bool,
+    /// Whether good replies are spoilt on their way out, and how.
+    pub mutation: Option<Mutation>,
 }
 
 impl LabConfig {
     /// A lab in `folder` with free ports and a ledger.
     pub fn new(folder: impl Into<PathBuf>, seed: u64, params: WorldParams, names: Names) -> Self {
         let folder = folder.into();
-        Self { folder, seed, params, names, dns_port: 0, https_port: 0, smtp_port: 0, ledger: true }
+        let (dns_port, https_port, smtp_port) = (0, 0, 0);
+        Self { folder, seed, params, names, dns_port, https_port, smtp_port, ledger: true, mutation: None }
     }
 }
 
@@ -83,6 +87,7 @@ pub enum LabError {
 pub struct Lab {
     config: LabConfig,
     world: Arc<World>,
+    spoiler: Spoiler,
     dns_addr: SocketAddr,
     https: Port,
     smtp: Port,
@@ -156,6 +161,7 @@ impl Lab {
             dns_addr: udp.local_addr().map_err(failed("taking the name server's port"))?,
             https_port: https.number().map_err(failed("taking the policy hosts' port"))?,
             smtp_port: smtp.number().map_err(failed("taking the MX hosts' port"))?,
+            spoiler: Spoiler::new(config.mutation),
             config,
             world: Arc::clone(&world),
             https,
@@ -205,6 +211,11 @@ impl Lab {
     /// Writes `names.txt` and `truth/` into the world's folder; see [`World::write_truth`].
     pub fn write_truth(&self, go_on: impl FnMut(u64) -> bool) -> Result<bool, TruthError> {
         self.world.write_truth(&self.config.folder, go_on)
+    }
+
+    /// Replies of the name server, and connections, that were spoilt so far.
+    pub fn spoilt(&self) -> (u64, u64) {
+        self.spoiler.counts()
     }
 
     /// Ports and paths as one line of JSON, for whoever waits for the lab.
@@ -260,13 +271,14 @@ impl Lab {
             let socket = udp.try_clone()?;
             let (world, stop, ledger) =
                 (Arc::clone(&self.world), Arc::clone(&self.dns_stop), ledger.cloned());
-            let serve = move || dns::serve_udp(&socket, &world, &stop, ledger.as_ref());
+            let spoiler = self.spoiler.clone();
+            let serve = move || dns::serve_udp(&socket, &world, &spoiler, &stop, ledger.as_ref());
             let thread = std::thread::Builder::new().name(format!("lab-dns-{number}"));
             self.dns_threads.push(thread.spawn(serve)?);
         }
-        let (world, ledger) = (Arc::clone(&self.world), ledger.cloned());
+        let (world, spoiler, ledger) = (Arc::clone(&self.world), self.spoiler.clone(), ledger.cloned());
         self.accept(tcp, move |stream, _, mut stop| {
-            let serve = dns::serve_tcp(stream, Arc::clone(&world), ledger.clone());
+            let serve = dns::serve_tcp(stream, Arc::clone(&world), spoiler.clone(), ledger.clone());
             async move {
                 tokio::select! {
                     () = serve => {}
@@ -280,11 +292,13 @@ impl Lab {
         let policy_hosts = PolicyHosts {
             world: Arc::clone(&self.world),
             authority: Arc::clone(authority),
+            spoiler: self.spoiler.clone(),
             ledger: ledger.cloned(),
         };
         let mx_hosts = MxHosts {
             world: Arc::clone(&self.world),
             authority: Arc::clone(authority),
+            spoiler: self.spoiler.clone(),
             ledger: ledger.cloned(),
         };
         let (https, smtp) = (self.https.listener()?, self.smtp.listener()?);

@@ -10,6 +10,9 @@
 //! meets distinct addresses; `::1` refuses connections. A scanner has to be told to probe these ([`NETWORKS`]), to ask
 //! [`Lab::dns_addr`], to use the lab's ports and to trust its root.
 //!
+//! Beside every world stand peers that mean harm, a catalogue of them ([`Hostile`]), under names of their own; and what the
+//! world's servers say can be spoilt on its way out ([`Mutation`]), to fuzz whoever reads it.
+//!
 //! The truth is written from what was planted, and the servers serve what was planted; nothing here reads a
 //! record, a policy or a certificate. No type and no parser is shared with the scanner (the DNS codec is another,
 //! HTTP is written by hand), so the two cannot share a mistake.
@@ -21,10 +24,12 @@ mod defect;
 mod dns;
 mod domain;
 mod group;
+mod hostile;
 mod https;
 mod lab;
 mod ledger;
 mod listener;
+mod mutation;
 mod names;
 mod old_tls;
 mod params;
@@ -40,8 +45,10 @@ pub use authority::AuthorityError;
 pub use defect::{Axis, Defect};
 pub use domain::Mode;
 pub use group::{Group, Party};
+pub use hostile::Hostile;
 pub use lab::{Lab, LabConfig, LabError, NETWORKS};
 pub use ledger::LedgerError;
+pub use mutation::Mutation;
 pub use names::{NAMES_MAX, Names, NamesError};
 pub use params::{DnsParams, MailParams, ParamsError, StsParams, TlsrptParams, WorldParams};
 pub use truth::{PlantedDefect, TrueVerdict, TruthError};

@@ -3,8 +3,7 @@
 use std::io;
 
 use rustls::pki_types::CertificateDer;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::https::close_after;
 use crate::smtp::ALERT_PROTOCOL_VERSION;
@@ -17,7 +16,7 @@ const RECORD_BYTES_MAX: usize = 1 << 14;
 /// Reads a hello. To one that offers nothing newer than TLS 1.1 it answers in `version`, with its certificates; to any
 /// other by the alert `protocol_version`.
 pub(crate) async fn answer(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     version: [u8; 2],
     chain: &[CertificateDer<'static>],
 ) -> io::Result<()> {

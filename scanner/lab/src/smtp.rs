@@ -16,9 +16,11 @@ use crate::chance::{Draw, Stream};
 use crate::clock;
 use crate::defect::Defect;
 use crate::domain::{HOST_LABELS, HostId};
+use crate::hostile::{Hostile, serve_mail};
 use crate::https::{ALERT_HANDSHAKE_FAILURE, close_after};
 use crate::ledger::{Ledger, Seen, SmtpSeen};
 use crate::listener::{Stop, stopped};
+use crate::mutation::{Layer, Spoiler};
 use crate::old_tls;
 use crate::plan::Slot;
 use crate::world::World;
@@ -51,6 +53,7 @@ const HELLO_OF_A_SUITE_NOT_OFFERED: [u8; 47] = {
 pub(crate) struct MxHosts {
     pub(crate) world: Arc<World>,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) spoiler: Spoiler,
     pub(crate) ledger: Option<Ledger>,
 }
 
@@ -74,7 +77,13 @@ impl MxHosts {
         let began = Instant::now();
         let mut seen =
             SmtpSeen { time_us: clock::now_us(), address: address.to_string(), ..SmtpSeen::default() };
-        if let Some(host) = self.host_at(address) {
+        if let Some(case) = Hostile::at(address) {
+            case.name().clone_into(&mut seen.host);
+            tokio::select! {
+                _ = tokio::time::timeout(SESSION_MAX, serve_mail(case, stream, &self.authority, &mut seen)) => {}
+                () = stopped(&mut stop) => {}
+            }
+        } else if let Some(host) = self.host_at(address) {
             seen.host.clone_from(&host.name);
             tokio::select! {
                 // What a client does wrong is its own affair; the ledger says how far it came.
@@ -122,7 +131,8 @@ impl MxHosts {
     }
 
     async fn converse(&self, stream: TcpStream, host: &Host, seen: &mut SmtpSeen) -> io::Result<()> {
-        let mut stream = BufReader::new(stream);
+        let key = format!("smtp {}", seen.address);
+        let mut stream = BufReader::new(self.spoiler.stream(stream, &key, Layer::Wire));
         match speak(&mut stream, host, seen, false).await? {
             Next::Quit => return Ok(()),
             Next::Handshake => {}
@@ -155,7 +165,7 @@ impl MxHosts {
         let config = self.authority.server(&host.name, leaf(host), false).map_err(io::Error::other)?;
         let tls = hello.into_stream(config).await?;
         seen.handshake = true;
-        let mut tls = BufReader::new(tls);
+        let mut tls = BufReader::new(self.spoiler.stream(tls, &key, Layer::InsideTls));
         speak(&mut tls, host, seen, true).await?;
         tls.shutdown().await
     }

@@ -4,6 +4,7 @@
 
 mod configuration;
 mod documents;
+mod hostile;
 mod imc2025;
 mod judging;
 mod lab;
@@ -11,5 +12,6 @@ mod mxray;
 mod planted;
 mod real;
 mod scanning;
+mod sockets;
 mod tlsrpt;
 mod world;

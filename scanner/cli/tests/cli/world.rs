@@ -60,6 +60,22 @@ impl Lab {
         Self { process, flags }
     }
 
+    /// Runs `mxray scan` against it, without regard for its servers.
+    pub(crate) fn scan(&self, args: &[&str]) -> Said {
+        let flags = self.flags.iter().map(String::as_str);
+        let haste = [
+            "--address-rate=none",
+            "--prefix-rate=none",
+            "--operator-rate=none",
+            "--address-connections=64",
+            "--refusal-backoff=none",
+            "--refusal-retries=0",
+            "--ehlo-name=scan.example.net",
+            "--contact=https://example.net/scan",
+        ];
+        run(&["scan"].into_iter().chain(args.iter().copied()).chain(haste).chain(flags).collect::<Vec<_>>())
+    }
+
     /// Runs `mxray check` against it.
     pub(crate) fn check(&self, args: &[&str]) -> Said {
         let flags = self.flags.iter().map(String::as_str);

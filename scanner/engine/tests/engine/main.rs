@@ -8,6 +8,7 @@ mod bench;
 mod beside;
 mod certificate;
 mod dns;
+mod hostile;
 mod https;
 mod legacy;
 mod name_servers;
