@@ -20,6 +20,7 @@ use crate::ledger::{HttpsSeen, Ledger, Seen};
 use crate::listener::{Stop, stopped};
 use crate::mutation::{Layer, Mutated, Spoiler};
 use crate::text;
+use crate::trouble;
 use crate::world::World;
 
 /// A connection lasts so long at most, whatever its client does.
@@ -48,10 +49,14 @@ impl PolicyHosts {
         let began = Instant::now();
         let mut seen =
             HttpsSeen { time_us: clock::now_us(), address: address.to_string(), ..HttpsSeen::default() };
-        tokio::select! {
-            // What a client does wrong is its own affair; the ledger says how far it came.
-            _ = tokio::time::timeout(CONNECTION_MAX, self.converse(stream, &mut seen)) => {}
-            () = stopped(&mut stop) => {}
+        if trouble::is_tarpit(address) {
+            trouble::hold(stream, stop, false).await;
+        } else {
+            tokio::select! {
+                // What a client does wrong is its own affair; the ledger says how far it came.
+                _ = tokio::time::timeout(CONNECTION_MAX, self.converse(stream, &mut seen)) => {}
+                () = stopped(&mut stop) => {}
+            }
         }
         if let Some(ledger) = &self.ledger {
             seen.elapsed_us = began.elapsed().as_micros() as u64;

@@ -37,6 +37,7 @@ mod plan;
 mod smtp;
 mod table;
 mod text;
+mod trouble;
 mod truth;
 mod world;
 mod zone;

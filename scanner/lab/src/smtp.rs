@@ -23,6 +23,7 @@ use crate::listener::{Stop, stopped};
 use crate::mutation::{Layer, Spoiler};
 use crate::old_tls;
 use crate::plan::Slot;
+use crate::trouble::{self, CROWD_NAME};
 use crate::world::World;
 
 /// A session lasts so long at most (RFC 5321 §4.5.3.2 lets a client wait five minutes for most replies).
@@ -83,6 +84,8 @@ impl MxHosts {
                 _ = tokio::time::timeout(SESSION_MAX, serve_mail(case, stream, &self.authority, &mut seen)) => {}
                 () = stopped(&mut stop) => {}
             }
+        } else if trouble::is_tarpit(address) {
+            trouble::hold(stream, stop, true).await;
         } else if let Some(host) = self.host_at(address) {
             seen.host.clone_from(&host.name);
             tokio::select! {
@@ -100,6 +103,10 @@ impl MxHosts {
     /// Which MX host has the address; `None` where nobody does.
     fn host_at(&self, address: Ipv4Addr) -> Option<Host> {
         let world = &self.world;
+        if address == trouble::CROWD {
+            let style = world.draw(Stream::HostStyle, 0);
+            return Some(Host { name: CROWD_NAME.to_owned(), defect: None, second_address: false, style });
+        }
         match world.plan().slot(address)? {
             Slot::Policies { .. } => None,
             Slot::Operator { operator, number, address } => {
@@ -162,7 +169,10 @@ impl MxHosts {
             }
             _ => {}
         }
-        let config = self.authority.server(&host.name, leaf(host), false).map_err(io::Error::other)?;
+        // Who serves a crowd has a certificate for each of it.
+        let sni = seen.sni.as_deref().filter(|sni| host.name == CROWD_NAME && sni.ends_with(CROWD_NAME));
+        let name = sni.unwrap_or(&host.name);
+        let config = self.authority.server(name, leaf(host), false).map_err(io::Error::other)?;
         let tls = hello.into_stream(config).await?;
         seen.handshake = true;
         let mut tls = BufReader::new(self.spoiler.stream(tls, &key, Layer::InsideTls));

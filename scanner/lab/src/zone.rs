@@ -9,6 +9,7 @@ use crate::defect::Defect;
 use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt};
 use crate::plan::{AddressPlan, PER_POLICY_OPERATOR, Slot};
 use crate::text;
+use crate::trouble;
 use crate::world::World;
 use beside::{aside_texts, at_apex_txt, beside_a_domain};
 
@@ -68,7 +69,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn nxdomain() -> Self {
+    pub(crate) fn nxdomain() -> Self {
         Self { code: Code::NxDomain, cname: None, records: Vec::new(), apex: None }
     }
 
@@ -81,7 +82,7 @@ impl Answer {
     }
 
     /// The records, or none where another type was asked for.
-    fn typed(asked: Kind, kind: Kind, records: impl FnOnce() -> Vec<Data>) -> Self {
+    pub(crate) fn typed(asked: Kind, kind: Kind, records: impl FnOnce() -> Vec<Data>) -> Self {
         if asked == kind { Self::of(records()) } else { Self::nodata() }
     }
 
@@ -118,6 +119,9 @@ pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
         return Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]);
     }
     if let Some(answer) = beside_a_domain(world, name, kind) {
+        return answer;
+    }
+    if let Some(answer) = trouble::answer(name, kind) {
         return answer;
     }
     // Names below a wildcard exist, however they read.
