@@ -21,7 +21,7 @@ use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
 use crate::scan::off_the_runtime;
 use crate::source::{Fate, InputDigest, Line, Mark, Message, SourceError};
-use crate::stop::Stop;
+use crate::stop::{Stop, StopReason};
 use crate::tray::Tray;
 
 /// Chunks begun and not committed, at most. One whose last host is slow does not hold up the next; how many may
@@ -131,7 +131,8 @@ impl Admission {
     /// Ends what has begun, and keeps what came of it. What waits for its turn is owed from now on.
     async fn leave(self, mut cutter: Cutter, closing: Closing) -> Closing {
         if matches!(closing, Closing::Told) {
-            self.events.send(Event::Draining);
+            let reason = self.stop.reason().unwrap_or(StopReason::Told);
+            self.events.send(Event::Draining { reason });
         }
         self.pipeline.close();
         self.tray.quiet().await;

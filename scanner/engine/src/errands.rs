@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mxray_evidence::SmtpSessionRow;
+use mxray_evidence::{OwnCause, SmtpSessionRow};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use crate::config::ScanConfig;
 use crate::https::PolicyFetch;
 use crate::net::Net;
 use crate::pacing::{Next, Parking, Spot};
+use crate::pipeline::withheld_session;
 use crate::progress::Progress;
 use crate::samples::Samples;
 use crate::smtp::{asks_to_wait, probe};
@@ -35,10 +36,26 @@ const POLICY_BYTES: u32 = 2_048;
 /// One thing to be done at an address.
 pub(crate) enum Errand {
     /// A session with the MX host that the promise is about.
-    Session { promise: Promise, attempts: u16 },
+    Session { promise: Promise, attempts: u16, aliases: Aliases },
     /// A fetch whose next address it is.
     Policy { promise: Promise, fetch: Box<PolicyFetch> },
 }
+
+impl Errand {
+    /// What it takes while it is parked, about.
+    fn bytes(&self) -> u32 {
+        match self {
+            Self::Session { aliases, .. } => {
+                let names = aliases.iter().flatten();
+                SESSION_BYTES + names.map(|name| (size_of::<String>() + name.len()) as u32).sum::<u32>()
+            }
+            Self::Policy { .. } => POLICY_BYTES,
+        }
+    }
+}
+
+/// What an MX host is an alias of, and what that is: whoever runs these may opt out while the session is parked.
+type Aliases = Option<Box<[String]>>;
 
 /// Everything that waits for its turn at an address.
 pub(crate) struct Errands {
@@ -82,9 +99,16 @@ impl Errands {
     }
 
     /// Parks a session with the MX host that `promise` is about. `operator` is a name of whoever runs it.
-    pub(crate) fn session(&self, promise: Promise, address: IpAddr, operator: Option<&str>) {
+    pub(crate) fn session(
+        &self,
+        promise: Promise,
+        address: IpAddr,
+        operator: Option<&str>,
+        aliases: &[String],
+    ) {
         self.progress.sessions.start();
-        self.park(address, operator, Errand::Session { promise, attempts: 0 });
+        let aliases = (!aliases.is_empty()).then(|| aliases.into());
+        self.park(address, operator, Errand::Session { promise, attempts: 0, aliases });
     }
 
     /// Parks a policy fetch at the first of its addresses; what cannot be fetched is done with.
@@ -110,10 +134,7 @@ impl Errands {
     }
 
     fn park(&self, address: IpAddr, operator: Option<&str>, errand: Errand) {
-        let bytes = match &errand {
-            Errand::Session { .. } => SESSION_BYTES,
-            Errand::Policy { .. } => POLICY_BYTES,
-        };
+        let bytes = errand.bytes();
         let mut state = self.state();
         let refused = if state.is_closed {
             Some(errand)
@@ -163,26 +184,51 @@ impl Errands {
         }
     }
 
-    /// Whether what the errand is about has been seen already.
+    /// Whether what the errand is about has been seen already, or may not be looked at any more.
     fn knows(&self, errand: &Errand, address: IpAddr) -> bool {
         match errand {
-            Errand::Session { promise, .. } => self.samples.know(address, promise.subject()),
-            Errand::Policy { .. } => false,
+            Errand::Session { promise, aliases, .. } => {
+                self.refuses(promise.subject(), aliases, address).is_some()
+                    || self.samples.know(address, promise.subject())
+            }
+            Errand::Policy { fetch, .. } => fetch.refusal(&self.net, address).is_some(),
         }
+    }
+
+    /// Why an MX host is not to be probed at this address, if it is not: what may be probed can change while it is parked.
+    fn refuses(&self, host: &str, aliases: &Aliases, address: IpAddr) -> Option<OwnCause> {
+        let is_left_alone =
+            self.net.opts_out(host) || aliases.iter().flatten().any(|alias| self.net.opts_out(alias));
+        if is_left_alone { Some(OwnCause::OptOut) } else { self.net.admits(address).err() }
+    }
+
+    /// Writes down that a session is not held.
+    fn withhold(&self, promise: Promise, address: IpAddr, cause: OwnCause) {
+        let row = withheld_session(promise.subject(), address, self.net.settings.smtp_port, cause);
+        self.progress.sessions.end(false);
+        promise.keep(Found::Session(Box::new(row), Vec::new()));
     }
 
     fn reuse(&self, errand: Errand, address: IpAddr) {
         match errand {
-            Errand::Session { promise, .. } => match self.samples.reuse(address, promise.subject()) {
-                Some((row, chunk)) => {
-                    self.progress.sessions.end(true);
-                    self.progress.sessions_reused.fetch_add(1, Ordering::Relaxed);
-                    promise.not_before(chunk).keep(Found::Session(Box::new(row), Vec::new()));
+            Errand::Session { promise, aliases, .. } => {
+                if let Some(cause) = self.refuses(promise.subject(), &aliases, address) {
+                    return self.withhold(promise, address, cause);
                 }
-                // A session that ended meanwhile has shown something else.
-                None => self.park(address, None, Errand::Session { promise, attempts: 0 }),
-            },
-            Errand::Policy { promise, fetch } => self.policy(promise, fetch),
+                match self.samples.reuse(address, promise.subject()) {
+                    Some((row, chunk)) => {
+                        self.progress.sessions.end(true);
+                        self.progress.sessions_reused.fetch_add(1, Ordering::Relaxed);
+                        promise.not_before(chunk).keep(Found::Session(Box::new(row), Vec::new()));
+                    }
+                    // A session that ended meanwhile has shown something else.
+                    None => self.park(address, None, Errand::Session { promise, attempts: 0, aliases }),
+                }
+            }
+            Errand::Policy { promise, mut fetch } => {
+                fetch.turn_away(&self.net, address);
+                self.policy(promise, fetch);
+            }
         }
     }
 
@@ -216,7 +262,12 @@ impl Turn {
         let Some(address) = self.spot.as_ref().map(|spot| spot.address) else { return };
         let errands = Arc::clone(&self.errands);
         match errand {
-            Errand::Session { promise, attempts } => {
+            Errand::Session { promise, attempts, aliases } => {
+                // It may have waited for one of this machine's places since it was looked at.
+                if let Some(cause) = errands.refuses(promise.subject(), &aliases, address) {
+                    drop(self);
+                    return errands.withhold(promise, address, cause);
+                }
                 let attempts = attempts.saturating_add(1);
                 let mut session = self.hold(probe(&errands.net, promise.subject(), address)).await;
                 session.row.attempts = attempts;
@@ -225,7 +276,7 @@ impl Turn {
                     self.back_off(attempts);
                 }
                 if is_turned_away && attempts <= errands.retries {
-                    return self.ask_again(Errand::Session { promise, attempts });
+                    return self.ask_again(Errand::Session { promise, attempts, aliases });
                 }
                 errands.progress.sessions.end(session.row.ending.is_completed());
                 let (sample, chunk) = (session.clone(), promise.chunk());
@@ -284,7 +335,8 @@ impl Turn {
         let again = if state.is_closed {
             Err(errand)
         } else {
-            state.parking.park_again(&spot, errand, SESSION_BYTES, Instant::now())
+            let bytes = errand.bytes();
+            state.parking.park_again(&spot, errand, bytes, Instant::now())
         };
         state.parking.give_back(spot, Instant::now());
         drop(state);

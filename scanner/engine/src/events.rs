@@ -5,6 +5,8 @@ use std::sync::Arc;
 use mxray_evidence::{Counts, HowEnded};
 use serde::Serialize;
 
+use crate::stop::StopReason;
+
 /// Something that happened. Numbers that move all the time are in [`Progress`](crate::Progress).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -41,13 +43,25 @@ pub enum Event {
         /// Rows it added.
         counts: Counts,
     },
+    /// The opt-out list has changed, and the new one holds from now on.
+    OptOutTaken {
+        /// The file.
+        path: String,
+        /// Domains on it.
+        domains: u64,
+        /// Addresses and prefixes on it.
+        nets: u64,
+    },
     /// Something the operator should know, after which the scan goes on.
     Warning {
         /// In words.
         message: String,
     },
     /// No more lines are admitted; what is in flight is finished.
-    Draining,
+    Draining {
+        /// Why.
+        reason: StopReason,
+    },
     /// The scan has ended.
     Finished {
         /// How.

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mxray_evidence::journal::Journal;
+use mxray_evidence::journal::{Entry, Journal};
 use mxray_evidence::{
     CertificateRow, Counts, Home, HowEnded, Identity, Manifest, RunDir, SCHEMA_VERSION, tables,
 };
@@ -142,11 +142,7 @@ fn resume(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<
         counts += entry.counts;
     }
     manifest.counts = counts;
-    let mark = journal
-        .entries()
-        .last()
-        .map(|entry| Mark { line: entry.last_line, digest: entry.input_digest.clone() })
-        .unwrap_or_default();
+    let mark = mark_of(journal.entries());
     note_changes(config, &mut manifest);
     let mut certificates = Once::default();
     dir.for_each(|row: CertificateRow| {
@@ -159,6 +155,28 @@ fn resume(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<
     let Seen { hosts, sinks } = seen;
     let run = OpenRun { dir, manifest, journal, certificates, _lock: lock };
     Ok(Opened { run, mark, domains, hosts, sinks, owed })
+}
+
+/// Where the input of a scan would go on, the domains that have a row, and how many things are owed: without a touch.
+pub(crate) fn peek(config: &ScanConfig) -> Result<(Mark, Once, u64), ScanError> {
+    let mut domains = Once::default();
+    if !config.resume {
+        return Ok((Mark::default(), domains, 0));
+    }
+    let dir = RunDir::new(&config.out);
+    let committed = dir.committed().map_err(|e| ScanError::folder("reading", &dir.journal_path(), e))?;
+    let owed = Owed::read(&dir, config, &mut Seen::default(), |row| {
+        domains.claim(row.domain.as_bytes());
+    })?;
+    Ok((mark_of(&committed), domains, owed.len() as u64))
+}
+
+/// Where the input goes on behind what is committed.
+fn mark_of(committed: &[Entry]) -> Mark {
+    committed
+        .last()
+        .map(|entry| Mark { line: entry.last_line, digest: entry.input_digest.clone() })
+        .unwrap_or_default()
 }
 
 /// Makes what is missing of the folder, and opens the journal, cutting off a line that a crash left half.

@@ -59,25 +59,28 @@ impl PolicyFetch {
     pub(crate) async fn resolve(net: &Net, domain: &str) -> Self {
         let host = format!("mta-sts.{domain}");
         let time_left = net.settings.policy_timeout;
-        let refused = |stage, fetched| Self {
-            fetched,
-            untried: Vec::new(),
-            time_left,
-            ending: Some(Ending::withheld(stage, OwnCause::OptOut)),
-        };
         if net.opts_out(&host) {
             let unasked = || withheld_lookup(&host, OwnCause::OptOut);
-            return refused(Stage::Dns, Fetched::new(domain, &host, unasked(), unasked()));
+            let fetched = Fetched::new(domain, &host, unasked(), unasked());
+            let ending = Some(Ending::withheld(Stage::Dns, OwnCause::OptOut));
+            return Self { fetched, untried: Vec::new(), time_left, ending };
         }
         let (a, aaaa) = tokio::join!(net.resolver.a(&host), net.resolver.aaaa(&host));
         let fetched = Fetched::new(domain, &host, a, aaaa);
-        let mut cnames = fetched.row.a.cnames.iter().chain(&fetched.row.aaaa.cnames);
-        if cnames.any(|cname| net.opts_out(&cname.target)) {
-            return refused(Stage::Connect, fetched);
-        }
         let mut untried = addresses(&fetched.row, net.settings.addresses_max);
         untried.reverse();
-        Self { fetched, untried, time_left, ending: None }
+        let mut fetch = Self { fetched, untried, time_left, ending: None };
+        if fetch.is_left_alone(net) {
+            fetch.ending = Some(Ending::withheld(Stage::Connect, OwnCause::OptOut));
+        }
+        fetch
+    }
+
+    /// Whether the policy host, or what it is an alias of, asked to be left alone.
+    fn is_left_alone(&self, net: &Net) -> bool {
+        let row = &self.fetched.row;
+        let cnames = row.a.cnames.iter().chain(&row.aaaa.cnames);
+        net.opts_out(&row.host) || cnames.into_iter().any(|cname| net.opts_out(&cname.target))
     }
 
     /// A name of whoever runs the policy host: what it is an alias of.
@@ -101,6 +104,9 @@ impl PolicyFetch {
 
     /// Fetches from one address; `false` when it does not take the connection, and others may.
     pub(crate) async fn attempt(&mut self, net: &Net, address: IpAddr) -> bool {
+        if self.turn_away(net, address) {
+            return self.ending.is_some();
+        }
         if self.fetched.row.connects.iter().all(|connect| connect.ending.is_withheld()) {
             self.fetched.row.started = clock::now();
         }
@@ -122,6 +128,23 @@ impl PolicyFetch {
     /// Whether the server asks to be left alone for a while (RFC 6585 §4, RFC 9110 §15.6.4).
     pub(crate) fn asks_to_wait(&self) -> bool {
         matches!(self.fetched.row.status, Some(429 | 503))
+    }
+
+    /// Why the policy is not to be fetched from this address, if it is not: what may be probed can change while it is
+    /// parked.
+    pub(crate) fn refusal(&self, net: &Net, address: IpAddr) -> Option<OwnCause> {
+        if self.is_left_alone(net) { Some(OwnCause::OptOut) } else { net.admits(address).err() }
+    }
+
+    /// Notes that it is not fetched from this address, if it is not to be.
+    pub(crate) fn turn_away(&mut self, net: &Net, address: IpAddr) -> bool {
+        let Some(cause) = self.refusal(net, address) else { return false };
+        let ending = Ending::withheld(Stage::Connect, cause);
+        self.note_connect(net, address, Duration::ZERO, ending.clone());
+        if self.is_left_alone(net) {
+            self.ending = Some(ending);
+        }
+        true
     }
 
     /// What came of it.

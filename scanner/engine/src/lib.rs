@@ -16,6 +16,8 @@
 //! be probed ([`AddressGate`]) and who asked to be left alone ([`OptOut`]). How fast one may go ([`PacingLimits`]) is for
 //! the pipeline to keep.
 //!
+//! [`plan`] says what a scan would do, and sends nothing.
+//!
 //! A failure on the wire is data: a probe returns a row, always, with what was received before it ended. An error
 //! ([`ScanError`]) means that this machine failed, or whoever runs it. Then, as after [`Stop`] or `kill -9`, the run
 //! holds the chunks that its journal names, and [`ScanConfig::resume`] goes on behind them.
@@ -45,6 +47,7 @@ mod opt_out;
 mod owed;
 mod pacing;
 mod pipeline;
+mod plan;
 mod progress;
 mod reach;
 mod samples;
@@ -76,8 +79,9 @@ pub use net::{Net, ProbeSettings, user_agent};
 pub use opt_out::{OptOut, OptOutError};
 pub use pacing::PacingLimits;
 pub use pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
+pub use plan::{Amount, Plan, plan};
 pub use progress::{Progress, StageProgress};
 pub use scan::{ScanSummary, scan};
 pub use smtp::{Session, probe as probe_smtp};
 pub use source::{Input, LINE_BYTES_MAX, ShapeError, SourceError};
-pub use stop::Stop;
+pub use stop::{Stop, StopReason};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mxray_evidence::OwnCause;
 
+use crate::opt_out::LeftAlone;
 use crate::tls::Tls;
 use crate::{AddressGate, DnsSettings, OptOut, Resolver};
 
@@ -16,16 +17,12 @@ pub struct Net {
     /// DNS.
     pub resolver: Resolver,
     allow: AddressGate,
-    /// Who is left alone, and the gate that knows it.
-    bounds: RwLock<Arc<Bounds>>,
+    left_alone: LeftAlone,
+    /// The gate that knows who is left alone.
+    gate: RwLock<Arc<AddressGate>>,
     /// Ports, deadlines, identity.
     pub settings: ProbeSettings,
     pub(crate) tls: Tls,
-}
-
-struct Bounds {
-    gate: AddressGate,
-    opt_out: OptOut,
 }
 
 impl Net {
@@ -41,7 +38,8 @@ impl Net {
     ) -> io::Result<Self> {
         Ok(Self {
             resolver: Resolver::new(dns)?,
-            bounds: RwLock::new(bounds(&gate, opt_out)),
+            gate: RwLock::new(gate_with(&gate, &opt_out)),
+            left_alone: LeftAlone::new(opt_out),
             allow: gate,
             settings,
             tls: Tls::new(),
@@ -50,28 +48,31 @@ impl Net {
 
     /// Takes another opt-out list: it holds for whatever is not under way yet.
     pub fn replace_opt_out(&self, opt_out: OptOut) {
-        *self.bounds.write().unwrap_or_else(PoisonError::into_inner) = bounds(&self.allow, opt_out);
+        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = gate_with(&self.allow, &opt_out);
+        self.left_alone.replace(opt_out);
+    }
+
+    /// Who is left alone, now and later.
+    pub(crate) fn left_alone(&self) -> LeftAlone {
+        self.left_alone.clone()
     }
 
     /// Whether a name is left alone.
     pub(crate) fn opts_out(&self, name: &str) -> bool {
-        self.bounds().opt_out.names(name)
+        self.left_alone.now().names(name)
     }
 
     /// Whether an address may be probed; if not, why.
     pub(crate) fn admits(&self, address: IpAddr) -> Result<(), OwnCause> {
-        self.bounds().gate.admit(address)
-    }
-
-    fn bounds(&self) -> Arc<Bounds> {
-        Arc::clone(&self.bounds.read().unwrap_or_else(PoisonError::into_inner))
+        let gate = Arc::clone(&self.gate.read().unwrap_or_else(PoisonError::into_inner));
+        gate.admit(address)
     }
 }
 
-fn bounds(allow: &AddressGate, opt_out: OptOut) -> Arc<Bounds> {
+fn gate_with(allow: &AddressGate, opt_out: &OptOut) -> Arc<AddressGate> {
     let mut gate = allow.clone();
     gate.opt_out.extend_from_slice(&opt_out.nets);
-    Arc::new(Bounds { gate, opt_out })
+    Arc::new(gate)
 }
 
 /// How a probe behaves: where it knocks, how long it waits, who it says it is.

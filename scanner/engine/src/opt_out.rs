@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use mxray_protocol::name::DomainName;
@@ -74,10 +77,85 @@ impl OptOut {
         }
     }
 
+    /// How many domains stand on it.
+    pub fn domains_len(&self) -> usize {
+        self.domains.len()
+    }
+
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.domains.is_empty() && self.nets.is_empty()
     }
+}
+
+/// The list that holds now. Clones see one list, and see when another takes its place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LeftAlone(Arc<RwLock<Arc<OptOut>>>);
+
+impl LeftAlone {
+    /// Begins with this list.
+    pub(crate) fn new(list: OptOut) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(list))))
+    }
+
+    /// From now on this list holds, and none before it.
+    pub(crate) fn replace(&self, list: OptOut) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
+    }
+
+    /// The list.
+    pub(crate) fn now(&self) -> Arc<OptOut> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// How often it is looked whether the file has changed.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A file with a list that may change while a scan runs.
+///
+/// A change is taken when the file stands as it did at the look before, so that a list that is being written is not taken
+/// for a short one.
+pub(crate) struct Watched {
+    path: PathBuf,
+    /// As it was when it was read.
+    taken: Option<Stamp>,
+    /// As it was at the last look.
+    seen: Option<Stamp>,
+}
+
+/// By what a file that has changed is told from one that has not. Times are held to be equal or not, never earlier or
+/// later: clocks jump.
+type Stamp = (u64, u64, i64, i64);
+
+impl Watched {
+    /// Reads the list for the first time.
+    pub(crate) fn open(path: &Path) -> Result<(Self, OptOut), OptOutError> {
+        let stamp = stamp(path);
+        let list = OptOut::load(path)?;
+        Ok((Self { path: path.to_owned(), taken: stamp, seen: stamp }, list))
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks, and reads the list again if it has changed and stands still. A list that cannot be had is told once.
+    pub(crate) fn look(&mut self) -> Option<Result<OptOut, OptOutError>> {
+        let now = stamp(&self.path);
+        let stands_still = std::mem::replace(&mut self.seen, now) == now;
+        if !stands_still || now == self.taken {
+            return None;
+        }
+        self.taken = now;
+        Some(OptOut::load(&self.path))
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
 }
 
 /// Why an opt-out list could not be taken.
@@ -131,4 +209,35 @@ fn domain(entry: &str) -> Option<String> {
     };
     let all_digits = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     (name.len() <= 253 && !all_digits && name.split('.').all(label)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_changes_is_taken_when_it_stands_still_and_a_bad_one_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("list");
+        std::fs::write(&path, "a.example\n").expect("write");
+        let (mut watched, list) = Watched::open(&path).expect("a list");
+        assert!(list.names("www.a.example"));
+        assert!(watched.look().is_none() && watched.look().is_none(), "nothing has changed");
+        std::fs::write(&path, "a.example\nb.exam").expect("write");
+        assert!(watched.look().is_none(), "somebody may be writing");
+        std::fs::write(&path, "a.example\nb.example\n192.0.2.0/24\n").expect("write");
+        assert!(watched.look().is_none());
+        let list = watched.look().expect("a change").expect("a list");
+        assert_eq!((list.domains_len(), list.nets.len()), (2, 1));
+        assert!(watched.look().is_none());
+        for bad in [Some("not a domain!\n"), None] {
+            match bad {
+                Some(text) => std::fs::write(&path, text).expect("write"),
+                None => std::fs::remove_file(&path).expect("remove"),
+            }
+            assert!(watched.look().is_none());
+            assert!(watched.look().expect("a change").is_err());
+            assert!(watched.look().is_none(), "it is told once");
+        }
+    }
 }

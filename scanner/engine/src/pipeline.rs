@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mxray_evidence::{
     AddressRecord, DomainRow, Ending, Lookup, LookupStatus, MailHostRow, OwnCause, ReportSinkRow,
@@ -21,8 +22,10 @@ use crate::clock;
 use crate::config::{Extras, ScanConfig, Stages};
 use crate::dns::withheld_lookup;
 use crate::errands::Errands;
+use crate::events::{Event, EventSink};
 use crate::https::PolicyFetch;
 use crate::net::Net;
+use crate::opt_out::{self, Watched};
 use crate::owed::{Owed, OwedPolicy, OwedSession};
 use crate::pacing::{DomainTurns, operator_of};
 use crate::progress::{Progress, StageProgress};
@@ -35,6 +38,9 @@ use crate::tray::{Promise, Tray};
 pub const HOSTS_A_DOMAIN_MAX: usize = 32;
 /// Addresses of one MX host that are probed, IPv4 first.
 pub const ADDRESSES_A_HOST_MAX: usize = 16;
+
+/// How often it is looked whether there is a resolver that answers.
+const RESOLVERS_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// Policy hosts, and MX hosts, whose addresses are asked for or wait to be, for each domain that may be in flight.
 const HOSTS_A_DOMAIN_IN_FLIGHT_MAX: usize = 4;
@@ -119,8 +125,57 @@ impl Pipeline {
         }
     }
 
+    /// Looks at the opt-out list for as long as the scan lasts. One that has changed holds for whatever is not under way
+    /// yet, parked work included.
+    pub(crate) fn heed_opt_out(&self, mut watched: Watched, events: EventSink) {
+        let net = Arc::clone(&self.net);
+        self.tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(opt_out::LOOK_EVERY).await;
+                let look = move || {
+                    let looked = watched.look();
+                    (watched, looked)
+                };
+                let Ok((again, looked)) = tokio::task::spawn_blocking(look).await else { return };
+                watched = again;
+                match looked {
+                    None => {}
+                    Some(Ok(list)) => {
+                        let (domains, nets) = (list.domains_len() as u64, list.nets.len() as u64);
+                        net.replace_opt_out(list);
+                        let path = watched.path().display().to_string();
+                        events.send(Event::OptOutTaken { path, domains, nets });
+                    }
+                    Some(Err(error)) => events.warn(format!(
+                        "the opt-out list has changed and cannot be taken, so that the one before it holds: {error}"
+                    )),
+                }
+            }
+        });
+    }
+
+    /// Tells when no resolver answers any more, and when one does again, for as long as the scan lasts.
+    pub(crate) fn heed_resolvers(&self, events: EventSink) {
+        let net = Arc::clone(&self.net);
+        self.tasks.spawn(async move {
+            let mut was_lost = false;
+            loop {
+                tokio::time::sleep(RESOLVERS_LOOKED_AT_EVERY).await;
+                let is_lost = net.resolver.is_lost();
+                if is_lost != std::mem::replace(&mut was_lost, is_lost) {
+                    events.warn(if is_lost {
+                        "no resolver answers any more: the scan waits for one to come back"
+                    } else {
+                        "a resolver answers again: the scan goes on"
+                    });
+                }
+            }
+        });
+    }
+
     /// Connects to nobody more; what waits for its turn is put off.
     pub(crate) fn close(&self) {
+        self.net.resolver.hurry();
         self.errands.close();
     }
 
@@ -131,6 +186,12 @@ impl Pipeline {
 
     async fn measure_domain(self: Arc<Self>, target: Target, work: Work, place: OwnedSemaphorePermit) {
         let domain = target.domain.as_str();
+        if self.net.opts_out(domain) {
+            // It was on the list only after its line had been read.
+            drop(place);
+            self.progress.domains.end(false);
+            return work.done(Found::Domain(Box::new(withheld_domain(target))));
+        }
         let resolver = &self.net.resolver;
         let (sts_name, tlsrpt_name) = (format!("_mta-sts.{domain}"), format!("_smtp._tls.{domain}"));
         let (mx, ns, sts_txt, tlsrpt_txt) = tokio::join!(
@@ -170,6 +231,7 @@ impl Pipeline {
         let queued = room_in(&self.host_queue).await;
         let (this, promise) = (Arc::clone(self), self.tray.promise(&sink, chunk));
         self.tasks.spawn(async move {
+            let _place = this.host_places.acquire().await.expect("the semaphore is never closed");
             let row = if this.net.opts_out(&sink) {
                 let (mx, cause) = (withheld_lookup(&sink, OwnCause::OptOut), OwnCause::OptOut);
                 ReportSinkRow {
@@ -179,7 +241,6 @@ impl Pipeline {
                     sink,
                 }
             } else {
-                let _place = this.host_places.acquire().await.expect("the semaphore is never closed");
                 let resolver = &this.net.resolver;
                 let (mx, a, aaaa) = tokio::join!(
                     this.counted(resolver.mx(&sink)),
@@ -231,17 +292,18 @@ impl Pipeline {
     }
 
     async fn measure_host(&self, host: String, promise: Promise) {
+        let place = self.host_places.acquire().await.expect("the semaphore is never closed");
         let row = if self.net.opts_out(&host) {
             let unasked = || withheld_lookup(&host, OwnCause::OptOut);
             let tlsa = withheld_lookup(&tlsa_name(&host), OwnCause::OptOut);
             MailHostRow { a: unasked(), aaaa: unasked(), tlsa, host }
         } else {
-            let _place = self.host_places.acquire().await.expect("the semaphore is never closed");
             let resolver = &self.net.resolver;
             let (a, aaaa) = tokio::join!(self.counted(resolver.a(&host)), self.counted(resolver.aaaa(&host)));
             let tlsa = self.tlsa(&host, &a, &aaaa).await;
             MailHostRow { host, a, aaaa, tlsa }
         };
+        drop(place);
         self.progress.mail_hosts.end(row.a.is_measured() || row.aaaa.is_measured());
         if !self.stages.smtp {
             return promise.keep(Found::MailHost(Box::new(row)));
@@ -291,7 +353,7 @@ impl Pipeline {
             // Whoever runs it: what it is an alias of, or itself.
             let operator =
                 operator_of(aliases.last().map_or(promise.subject(), String::as_str)).map(str::to_owned);
-            return self.errands.session(promise, address, operator.as_deref());
+            return self.errands.session(promise, address, operator.as_deref(), aliases);
         };
         self.progress.sessions.start();
         self.progress.sessions.end(false);
@@ -366,8 +428,25 @@ fn addresses(row: &MailHostRow) -> Vec<IpAddr> {
     records.filter_map(|record| record.address.parse().ok()).filter(|address| seen.insert(*address)).collect()
 }
 
+/// A domain that asked to be left alone.
+fn withheld_domain(target: Target) -> DomainRow {
+    let Target { domain, source, line, rank, columns } = target;
+    DomainRow {
+        source,
+        line,
+        rank,
+        columns,
+        mx: withheld_lookup(&domain, OwnCause::OptOut),
+        ns: withheld_lookup(&domain, OwnCause::OptOut),
+        sts_txt: withheld_lookup(&format!("_mta-sts.{domain}"), OwnCause::OptOut),
+        tlsrpt_txt: withheld_lookup(&format!("_smtp._tls.{domain}"), OwnCause::OptOut),
+        aside_txt: Vec::new(),
+        domain,
+    }
+}
+
 /// A session that we did not begin.
-fn withheld_session(host: &str, address: IpAddr, port: u16, cause: OwnCause) -> SmtpSessionRow {
+pub(crate) fn withheld_session(host: &str, address: IpAddr, port: u16, cause: OwnCause) -> SmtpSessionRow {
     SmtpSessionRow {
         host: host.to_owned(),
         address: address.to_string(),

@@ -22,7 +22,7 @@ use crate::events::{Event, EventSink};
 use crate::folder::{self, Means, Opened};
 use crate::load::Load;
 use crate::net::{Net, ProbeSettings};
-use crate::opt_out::OptOut;
+use crate::opt_out::{OptOut, Watched};
 use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
 use crate::reach;
@@ -64,7 +64,7 @@ pub async fn scan(
         events.send(Event::AlreadyComplete { run_id: manifest.run_id.clone() });
         return Ok(ScanSummary { already_complete: true, ..summary(&config, &manifest) });
     }
-    let opt_out = config.opt_out.as_deref().map(OptOut::load).transpose()?.unwrap_or_default();
+    let (watched, opt_out) = config.opt_out.as_deref().map(Watched::open).transpose()?.unzip();
     let source = tokio::select! {
         biased;
         // A thread that waits for standard input is left to it.
@@ -88,10 +88,10 @@ pub async fn scan(
             "this machine has no way to the IPv6 internet: what is only to be had there is not measured, and is nobody's fault",
         );
     }
-    let net = open_net(&config, dnssec, opt_out.clone())?;
+    let net = open_net(&config, dnssec, opt_out.unwrap_or_default())?;
     let Opened { mut run, mark, domains, hosts, sinks, owed } =
         open_folder(&config, Means { dnssec, ipv6 }).await?;
-    let mut lines = source.spawn(mark.clone(), domains, opt_out).map_err(ScanError::Sockets)?;
+    let mut lines = source.spawn(mark.clone(), domains, net.left_alone()).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
         biased;
@@ -109,6 +109,10 @@ pub async fn scan(
     let cutter = Cutter::new(deliveries, &config, next_chunk, mark, load, Arc::clone(&tray));
     let seen = Seen { hosts, sinks };
     let pipeline = Arc::new(Pipeline::new(&config, net, seen, Arc::clone(&tray), Arc::clone(&progress)));
+    pipeline.heed_resolvers(events.clone());
+    if let Some(watched) = watched {
+        pipeline.heed_opt_out(watched, events.clone());
+    }
     let admission = Admission {
         pipeline: Arc::clone(&pipeline),
         progress: Arc::clone(&progress),

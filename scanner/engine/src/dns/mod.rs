@@ -7,6 +7,7 @@
 mod answer;
 mod channel;
 mod edns;
+mod health;
 mod name;
 mod question;
 mod tcp;
@@ -16,7 +17,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
@@ -31,6 +32,7 @@ use crate::clock;
 use answer::Answer;
 pub use answer::FromRecord;
 use channel::Channel;
+use health::Health;
 use question::Question;
 
 /// Sockets to each resolver: as many source ports to guess, and as many receive buffers.
@@ -68,6 +70,7 @@ struct Inner {
     ids: RandomState,
     connections: Semaphore,
     strays: Arc<AtomicU64>,
+    health: Health,
 }
 
 impl Resolver {
@@ -84,8 +87,9 @@ impl Resolver {
             .resolvers
             .into_iter()
             .map(|address| Upstream::open(address, &strays, QUERIES_A_CHANNEL_MAX))
-            .collect::<io::Result<_>>()?;
+            .collect::<io::Result<Vec<_>>>()?;
         let inner = Inner {
+            health: Health::new(upstreams.len(), settings.timeout),
             upstreams,
             timeout: settings.timeout,
             retries: settings.retries,
@@ -95,7 +99,19 @@ impl Resolver {
             connections: Semaphore::new(TCP_CONNECTIONS_MAX),
             strays,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        tokio::spawn(call_back(Arc::downgrade(&inner)));
+        Ok(Self { inner })
+    }
+
+    /// Whether no resolver answers any more, so that lookups wait for one to come back.
+    pub fn is_lost(&self) -> bool {
+        self.inner.health.is_lost()
+    }
+
+    /// From now on no lookup waits for a resolver that is lost: the scan is to end.
+    pub(crate) fn hurry(&self) {
+        self.inner.health.hurry();
     }
 
     /// `MX` at a name (RFC 5321 §5.1).
@@ -284,12 +300,17 @@ impl Inner {
         let mut tries_left = self.retries.saturating_add(1);
         let mut failures_left = 1;
         let mut upstream = self.turn.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
+        let lost_until = Instant::now() + health::LOST_WAIT_MAX;
         while tries_left > 0 {
             tries_left -= 1;
+            upstream = self.health.choose(upstream, lost_until).await;
+            let now = Instant::now();
+            self.health.asked(upstream, 1);
             let resolver = self.upstreams[upstream].address;
             asked.queries = asked.queries.saturating_add(1);
             match self.upstreams[upstream].ask(question, self.timeout).await {
                 Err(ending) => {
+                    self.health.failed(upstream, now);
                     let refused = ending.cause() == Some(Cause::Refused);
                     asked.fail(ending);
                     if refused && tries_left > 0 && self.upstreams.len() == 1 {
@@ -298,6 +319,7 @@ impl Inner {
                     }
                 }
                 Ok(message) => {
+                    self.health.answered(upstream);
                     let (answer, tcp, ending) =
                         self.read(resolver, question, &message, &mut asked.queries).await;
                     let retry_failure = answer.is_failure() && failures_left > 0;
@@ -348,6 +370,20 @@ impl Inner {
         }
         let ending = answer.ending();
         (answer, tcp, ending)
+    }
+}
+
+/// Asks resolvers that are out whether they are back, for as long as anybody may ask them anything.
+async fn call_back(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(health::PROBE_EVERY).await;
+        let Some(inner) = inner.upgrade() else { return };
+        for (number, upstream) in inner.upstreams.iter().enumerate() {
+            let Ok(mut root) = Question::new(".", RecordType::NS) else { return };
+            if inner.health.is_out(number) && upstream.ask(&mut root, health::PROBE_EVERY).await.is_ok() {
+                inner.health.answered(number);
+            }
+        }
     }
 }
 

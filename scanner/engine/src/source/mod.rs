@@ -29,7 +29,7 @@ use self::reader::InputReader;
 pub use self::shape::ShapeError;
 use self::shape::{Record, Shape};
 use crate::once::Once;
-use crate::opt_out::OptOut;
+use crate::opt_out::LeftAlone;
 use crate::progress::Progress;
 
 /// Bytes of a line at most. The longest name is 253; a table's line carries more.
@@ -237,10 +237,10 @@ impl Source {
         self,
         mark: Mark,
         seen: Once,
-        opt_out: OptOut,
+        left_alone: LeftAlone,
     ) -> io::Result<mpsc::Receiver<Result<Message, SourceError>>> {
         let (sender, receiver) = mpsc::channel(LINES_AHEAD_MAX);
-        let walk = Walk { mark, seen, opt_out, sender, number: 0, digest: InputDigest::default() };
+        let walk = Walk { mark, seen, left_alone, sender, number: 0, digest: InputDigest::default() };
         thread::Builder::new().name("source".into()).spawn(move || walk.run(self))?;
         Ok(receiver)
     }
@@ -254,7 +254,7 @@ pub fn read_inputs(
 ) -> Result<(), SourceError> {
     let source = Source::open(inputs, column, Arc::default())?;
     let no_thread = |source| SourceError::Read { input: "in a thread of its own".to_owned(), source };
-    let spawned = source.spawn(Mark::default(), Once::default(), OptOut::default());
+    let spawned = source.spawn(Mark::default(), Once::default(), LeftAlone::default());
     let mut messages = spawned.map_err(no_thread)?;
     while let Some(message) = messages.blocking_recv() {
         if let Message::Line(read) = message? {
@@ -290,7 +290,7 @@ struct Unwanted;
 struct Walk {
     mark: Mark,
     seen: Once,
-    opt_out: OptOut,
+    left_alone: LeftAlone,
     sender: mpsc::Sender<Result<Message, SourceError>>,
     number: u64,
     digest: InputDigest,
@@ -393,7 +393,7 @@ impl Walk {
             .read(text)
             .map_err(|why| Rejection { reason: RejectReason::ColumnMissing, detail: Some(why.to_owned()) })?;
         let domain = DomainName::parse(record.domain.trim())?.into_string();
-        if self.opt_out.names(&domain) {
+        if self.left_alone.now().names(&domain) {
             return Err(RejectReason::OptOut.into());
         }
         if !self.seen.claim(domain.as_bytes()) {

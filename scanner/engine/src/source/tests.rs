@@ -11,7 +11,7 @@ use super::*;
 fn read_from(files: &[&Path], column: Option<&str>, mark: Mark) -> Result<Vec<Line>, SourceError> {
     let inputs: Vec<Input> = files.iter().map(|path| Input::Path(path.to_path_buf())).collect();
     let source = Source::open(&inputs, column, Arc::default())?;
-    let mut receiver = source.spawn(mark, Once::default(), OptOut::default()).expect("a thread");
+    let mut receiver = source.spawn(mark, Once::default(), LeftAlone::default()).expect("a thread");
     let mut lines = Vec::new();
     let mut ready = false;
     while let Some(message) = receiver.blocking_recv() {
@@ -168,7 +168,8 @@ fn a_file_that_breaks_off_ends_the_source_with_an_error() {
     let whole = gzip(text.as_bytes());
     fs::write(&path, &whole[..whole.len() / 2]).expect("write");
     let source = Source::open(&[Input::Path(path)], None, Arc::default()).expect("the beginning is sound");
-    let mut receiver = source.spawn(Mark::default(), Once::default(), OptOut::default()).expect("a thread");
+    let mut receiver =
+        source.spawn(Mark::default(), Once::default(), LeftAlone::default()).expect("a thread");
     let mut last = None;
     while let Some(message) = receiver.blocking_recv() {
         assert!(last.is_none_or(|ok: bool| ok), "an error is the last message");
@@ -186,7 +187,8 @@ fn a_pipe_is_read_once_and_from_its_beginning() {
     let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
     let source = Source::open(&[Input::Path(path)], None, Arc::default()).expect("a readable pipe");
     drop(reader);
-    let mut receiver = source.spawn(Mark::default(), Once::default(), OptOut::default()).expect("a thread");
+    let mut receiver =
+        source.spawn(Mark::default(), Once::default(), LeftAlone::default()).expect("a thread");
     let mut domains = Vec::new();
     while let Some(message) = receiver.blocking_recv() {
         if let Message::Line(line) = message.expect("readable") {

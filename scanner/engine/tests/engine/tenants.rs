@@ -37,7 +37,7 @@ async fn provider_dns() -> SocketAddr {
 }
 
 /// A mail server that turns its first `refusals` clients away for now, and counts what it hears.
-async fn provider_smtp(refusals: u32) -> (SocketAddr, Arc<AtomicU32>, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn provider_smtp(refusals: u32) -> (SocketAddr, Arc<AtomicU32>, Arc<Mutex<Vec<String>>>) {
     let tls = Identity::self_signed(&["*.tenants.example"]).acceptor();
     let (clients, heard) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (counter, log) = (Arc::clone(&clients), Arc::clone(&heard));
@@ -67,7 +67,7 @@ async fn provider_smtp(refusals: u32) -> (SocketAddr, Arc<AtomicU32>, Arc<Mutex<
     (address, clients, heard)
 }
 
-async fn config(folder: &Path, tenants: u32, smtp: SocketAddr) -> ScanConfig {
+pub(crate) async fn config(folder: &Path, tenants: u32, smtp: SocketAddr) -> ScanConfig {
     let list = folder.join("list");
     let names: Vec<String> = (0..tenants).map(|n| format!("{n}.example")).collect();
     std::fs::write(&list, names.join("\n")).unwrap();
