@@ -15,7 +15,8 @@ Exit codes:
   2    the command line, a configuration file or an input is wrong; check: could not measure
   3    the surroundings fail: no resolver answers, nowhere to write, the disk is full
   4    a fault in mxray
-  130  interrupted: `mxray scan … --resume` goes on";
+  5    scan: the time of --max-runtime is up; `mxray scan … --resume` goes on
+  130  interrupted; `mxray scan … --resume` goes on";
 
 /// How a verb that did its work ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     Environment,
     /// We are at fault.
     Internal,
+    /// The time that a scan was given is up: it can be gone on with.
+    OutOfTime,
     /// Told to stop.
     Interrupted,
 }
@@ -43,6 +46,7 @@ impl Exit {
             Self::Refused => 2,
             Self::Environment => 3,
             Self::Internal => 4,
+            Self::OutOfTime => 5,
             Self::Interrupted => 130,
         }
     }
@@ -72,6 +76,17 @@ impl Failure {
         Self { exit, error }
     }
 
+    /// Why a scan failed; `stopped` is the way it ends the process if it was stopped.
+    pub(crate) fn of_scan(error: ScanError, stopped: Exit) -> Self {
+        let exit = match error.class() {
+            ErrorClass::Usage => Exit::Refused,
+            ErrorClass::Environment => Exit::Environment,
+            ErrorClass::Interrupted => stopped,
+            ErrorClass::Internal => Exit::Internal,
+        };
+        Self::new(exit, error.into())
+    }
+
     /// The way it ends the process.
     pub(crate) fn exit(&self) -> Exit {
         self.exit
@@ -93,13 +108,7 @@ impl Failure {
 
 impl From<ScanError> for Failure {
     fn from(error: ScanError) -> Self {
-        let exit = match error.class() {
-            ErrorClass::Usage => Exit::Refused,
-            ErrorClass::Environment => Exit::Environment,
-            ErrorClass::Interrupted => Exit::Interrupted,
-            ErrorClass::Internal => Exit::Internal,
-        };
-        Self::new(exit, error.into())
+        Self::of_scan(error, Exit::Interrupted)
     }
 }
 

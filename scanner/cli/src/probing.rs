@@ -219,7 +219,19 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
 
 /// Seconds, or a number with its unit. Nothing is waited for without end, and nothing for no time.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let told = || "a time such as 30, 30s, 500ms or 2m is wanted, above nothing and at most a day".to_owned();
+    time_to(text, TIME_MAX_SECONDS).ok_or_else(|| {
+        "a time such as 30, 30s, 500ms or 2m is wanted, above nothing and at most a day".to_owned()
+    })
+}
+
+/// The time that a whole scan may take: to a year.
+pub(crate) fn long_time(text: &str) -> Result<Duration, String> {
+    time_to(text, LONG_TIME_MAX_SECONDS).ok_or_else(|| {
+        "a time such as 90s, 30m, 12h or 7d is wanted, above nothing and at most 365d".to_owned()
+    })
+}
+
+fn time_to(text: &str, seconds_max: f64) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let scale = match unit {
@@ -227,18 +239,16 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         "ms" => 0.001,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(told()),
+        "d" => 86_400.0,
+        _ => return None,
     };
-    let seconds = number.parse::<f64>().map_err(|_| told())? * scale;
-    if (TIME_MIN_SECONDS..=TIME_MAX_SECONDS).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(told())
-    }
+    let seconds = number.parse::<f64>().ok()? * scale;
+    (TIME_MIN_SECONDS..=seconds_max).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
 const TIME_MIN_SECONDS: f64 = 0.001;
 const TIME_MAX_SECONDS: f64 = 86_400.0;
+const LONG_TIME_MAX_SECONDS: f64 = 365.0 * 86_400.0;
 
 #[cfg(test)]
 mod tests {
@@ -262,5 +272,7 @@ mod tests {
         for wrong in ["", "s", "-1", "0", "1 s", "1x", "inf", "NaN", "1e9", "25h"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(long_time("7d"), Ok(Duration::from_hours(7 * 24)));
+        assert!(long_time("366d").is_err() && long_time("0").is_err());
     }
 }

@@ -1,20 +1,24 @@
 //! `mxray scan`: measure, and keep what was seen.
 
 mod display;
+mod dry_run;
 mod meter;
+mod metrics;
 mod summary;
 
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, ValueEnum};
-use mxray_engine::{Extras, Input, Progress, ScanConfig, Stages, Stop};
+use mxray_engine::{Extras, Input, Progress, ScanConfig, Stages, Stop, StopReason};
 use mxray_evidence::HowEnded;
 
 use self::display::Display;
-use crate::exit::{Exit, Failure};
+use self::metrics::Metrics;
+use crate::exit::{self, Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::probing::ProbeFlags;
 use crate::{config_file, open_files, probing, runtime, stdout};
@@ -25,11 +29,7 @@ use crate::{config_file, open_files, probing, runtime, stdout};
 /// `--print-config` writes such a file. The first Ctrl-C finishes what is in flight and leaves a run that
 /// `--resume` goes on with; the second leaves at once, and what was not committed is measured again.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  mxray scan domains.txt --out run --ehlo-name scan.example.net --contact https://example.net/scan
-  mxray scan toplist.csv.gz --column domain --out run --config scan.toml --rate 200
-  mxray scan toplist.csv.gz --column domain --out run --config scan.toml --resume")]
+#[command(after_help = after_help())]
 pub(crate) struct ScanArgs {
     /// Lists of domains, plain, CSV, gz or zst; `-` is stdin.
     #[arg(value_name = "INPUT")]
@@ -51,6 +51,10 @@ pub(crate) struct ScanArgs {
     /// Go on with the run in `--out` where its journal ends.
     #[arg(long)]
     resume: bool,
+    /// Stop after so long (90s, 30m, 12h, 7d) as after Ctrl-C, with exit code 5; `--resume` goes on. What is in flight then
+    /// takes as long as it may: --policy-timeout, --smtp-timeout.
+    #[arg(long, value_name = "TIME", value_parser = probing::long_time)]
+    max_runtime: Option<Duration>,
     #[command(flatten)]
     probe: ProbeFlags,
     /// MX hosts at one address that must show one certificate before others that it is for are taken to do so, unasked;
@@ -64,6 +68,13 @@ pub(crate) struct ScanArgs {
     /// `none` is not at all.
     #[arg(long, value_name = "TIME", value_parser = pause, default_value = "60s", help_heading = "Pace")]
     refusal_backoff: Duration,
+    /// Read the input and say what would be sent to whom, and how fast, on stdout; send nothing, not even a DNS query, and
+    /// write nothing. With `--log json`, as JSON.
+    #[arg(long)]
+    dry_run: bool,
+    /// Serve metrics for Prometheus at /metrics of this port, on loopback unless an address is named; 0 takes a free one.
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics::address)]
+    metrics: Option<SocketAddr>,
     /// What to say on stderr.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
@@ -121,7 +132,27 @@ pub(crate) fn run(args: &ScanArgs, typed: &ArgMatches) -> Result<Exit, Failure> 
     }
     let config = config(args)?;
     open_files::raise();
-    runtime::start()?.block_on(scan(config, args.log))
+    if args.dry_run {
+        let plan = mxray_engine::plan(config.clone())?;
+        match args.log {
+            LogForm::Json => stdout::write_json(&plan)?,
+            LogForm::Text | LogForm::Quiet => stdout::write(&dry_run::text(&plan, &config))?,
+        }
+        return Ok(Exit::Done);
+    }
+    runtime::start()?.block_on(scan(config, args))
+}
+
+fn after_help() -> String {
+    format!(
+        "{}\n\n{}",
+        exit::HELP,
+        "\
+Examples:
+  mxray scan domains.txt --out run --ehlo-name scan.example.net --contact https://example.net/scan
+  mxray scan toplist.csv.gz --column domain --out run --config scan.toml --rate 200
+  mxray scan toplist.csv.gz --column domain --out run --config scan.toml --resume"
+    )
 }
 
 /// What was typed, as what is to be done.
@@ -160,17 +191,34 @@ fn pause(text: &str) -> Result<Duration, String> {
 }
 
 /// Scans until the input ends or somebody says stop, and tells about it on stderr.
-async fn scan(config: ScanConfig, log: LogForm) -> Result<Exit, Failure> {
+async fn scan(config: ScanConfig, args: &ScanArgs) -> Result<Exit, Failure> {
+    let log = args.log;
     let (progress, stop, begun) = (Arc::new(Progress::default()), Stop::new(), Instant::now());
     let interrupts = Interrupts::listen()?;
     let display = Display::start(log, Arc::clone(&progress));
     let heeding = tokio::spawn(heed(interrupts, stop.clone(), display.voice()));
-    let ended = mxray_engine::scan(config, Arc::clone(&progress), display.events(), stop).await;
+    let metrics = match args.metrics {
+        Some(address) => Some(Metrics::serve(address, Arc::clone(&progress)).await?),
+        None => None,
+    };
+    if let Some(Metrics { address, .. }) = &metrics {
+        display.metrics_at(*address);
+    }
+    let timing = args.max_runtime.map(|time| tokio::spawn(end_after(time, stop.clone(), display.voice())));
+    let ended = mxray_engine::scan(config, Arc::clone(&progress), display.events(), stop.clone()).await;
     heeding.abort();
+    if let Some(timing) = timing {
+        timing.abort();
+    }
+    drop(metrics);
+    let stopped = match stop.reason() {
+        Some(StopReason::OutOfTime) => Exit::OutOfTime,
+        _ => Exit::Interrupted,
+    };
     let ended = match ended {
         Ok(summary) => Ok(summary),
         Err(error) => {
-            let failure = Failure::from(error);
+            let failure = Failure::of_scan(error, stopped);
             let exit = failure.exit();
             if display.failed(&failure.line()) { Err(Ok(exit)) } else { Err(Err(failure)) }
         }
@@ -192,9 +240,16 @@ async fn scan(config: ScanConfig, log: LogForm) -> Result<Exit, Failure> {
     }
     match summary.how {
         HowEnded::Completed => Ok(Exit::Done),
-        HowEnded::Interrupted => Ok(Exit::Interrupted),
+        HowEnded::Interrupted => Ok(stopped),
         HowEnded::Running | HowEnded::Failed => Ok(Exit::Internal),
     }
+}
+
+/// Drains when the time is up. The clock that counts is the one that nobody sets.
+async fn end_after(time: Duration, stop: Stop, say: impl Fn(&str)) {
+    tokio::time::sleep(time).await;
+    stop.drain_out_of_time();
+    say("stopping: the time of --max-runtime is up; what is in flight is finished and kept");
 }
 
 /// The first signal drains, the second aborts, and a third does not wait for the disk either: the journal holds.

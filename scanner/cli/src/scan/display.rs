@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,15 @@ impl Display {
             if form == LogForm::Text {
                 say(bar.as_ref(), line);
             }
+        }
+    }
+
+    /// Says where metrics are to be had.
+    pub(crate) fn metrics_at(&self, address: SocketAddr) {
+        match self.form {
+            LogForm::Json => eprintln!("{}", stamped(json!({ "event": "metrics", "address": address }))),
+            LogForm::Text => say(self.bar.as_ref(), &format!("metrics at http://{address}/metrics")),
+            LogForm::Quiet => {}
         }
     }
 
@@ -184,6 +194,10 @@ fn in_words(event: &Event, terminal: bool) -> Option<String> {
         Event::Resumed { folder, counts, .. } if terminal => {
             Some(format!("going on in {folder}: {} lines are done", HumanCount(counts.lines)))
         }
+        Event::OptOutTaken { path, domains, nets } => Some(format!(
+            "the opt-out list {path} has changed: {domains} domains, and {nets} addresses and prefixes, are left alone \
+             from now on"
+        )),
         Event::Warning { message } => Some(format!("warning: {message}")),
         _ => None,
     }

@@ -50,6 +50,7 @@ pub(super) struct Meter {
 struct Look {
     at: Instant,
     done: [u64; 5],
+    started: [u64; 5],
     fraction: Option<f64>,
 }
 
@@ -63,11 +64,12 @@ impl Meter {
     pub(super) fn read(&mut self, progress: &Progress, at: Instant) -> Reading {
         let stages = stages(progress);
         let done = stages.map(|(_, stage)| stage.done.load(Ordering::Relaxed));
+        let started = stages.map(|(_, stage)| stage.started.load(Ordering::Relaxed));
         let fraction = fraction(progress);
         while self.looks.len() > 1 && at - self.looks[0].at > WINDOW {
             self.looks.pop_front();
         }
-        self.looks.push_back(Look { at, done, fraction });
+        self.looks.push_back(Look { at, done, started, fraction });
         let first = &self.looks[0];
         let seconds = (at - first.at).as_secs_f64();
         let rate = |grown: f64| if seconds > 0.0 { grown / seconds } else { 0.0 };
@@ -83,7 +85,11 @@ impl Meter {
         let pace = fraction.zip(first.fraction).map_or(0.0, |(now, then)| rate(now - then));
         let input = fraction.filter(|now| pace > 0.0 || *now >= 1.0);
         let input = input.map(|now| if now < 1.0 { (1.0 - now) / pace } else { 0.0 });
-        let eta_seconds = input.and_then(|input| Some(input.max(backlog_seconds(&stages)?)));
+        let arriving = std::array::from_fn(|stage| {
+            rate((started[stage] - first.started[stage].min(started[stage])) as f64)
+        });
+        let eta_seconds =
+            input.and_then(|input| Some(input.max(backlog_seconds(&stages, &arriving, input)?)));
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Reading {
             stages,
@@ -97,11 +103,20 @@ impl Meter {
     }
 }
 
-/// How long what has begun takes to end, at the pace of the slowest stage; `None` when one stands still.
-fn backlog_seconds(stages: &[(&'static str, StageReading)]) -> Option<f64> {
-    stages.iter().filter(|(_, stage)| stage.in_flight > 0).try_fold(0.0, |longest: f64, (_, stage)| {
-        (stage.per_second > 0.0).then(|| longest.max(stage.in_flight as f64 / stage.per_second))
-    })
+/// How long what has begun, and what will be until the input ends, takes to end at the pace of the slowest stage; `None` when
+/// one stands still.
+fn backlog_seconds(
+    stages: &[(&'static str, StageReading); 5],
+    arriving: &[f64; 5],
+    input_seconds: f64,
+) -> Option<f64> {
+    let busy = stages.iter().zip(arriving).filter(|((_, stage), _)| stage.in_flight > 0);
+    busy.map(|((_, stage), arriving)| (stage, stage.in_flight as f64 + arriving * input_seconds)).try_fold(
+        0.0,
+        |longest: f64, (stage, to_come)| {
+            (stage.per_second > 0.0).then(|| longest.max(to_come / stage.per_second))
+        },
+    )
 }
 
 fn stages(progress: &Progress) -> [(&'static str, &StageProgress); 5] {
@@ -163,6 +178,24 @@ mod tests {
         progress.sessions.done.store(10, Ordering::Relaxed);
         let eta = meter.read(&progress, begun + Duration::from_secs(1)).eta_seconds.unwrap();
         assert!((eta - 2.0).abs() < 1e-9, "{eta}");
+    }
+
+    #[test]
+    fn what_comes_faster_than_it_is_done_takes_longer_than_the_input() {
+        let progress = Progress::default();
+        progress.input_bytes_total.store(1_000, Ordering::Relaxed);
+        let (mut meter, begun) = (Meter::new(), Instant::now());
+        let mut eta = None;
+        for second in 0..=10u64 {
+            progress.input_bytes.store(50 * second, Ordering::Relaxed);
+            progress.lines.store(50 * second, Ordering::Relaxed);
+            progress.sessions.started.store(100 * second, Ordering::Relaxed);
+            progress.sessions.done.store(50 * second, Ordering::Relaxed);
+            eta = meter.read(&progress, begun + Duration::from_secs(second)).eta_seconds;
+        }
+        // The input has ten seconds to go, in which a thousand sessions come to the five hundred that wait.
+        let eta = eta.unwrap();
+        assert!((eta - 30.0).abs() < 1e-6, "{eta}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod imc2025;
 mod judging;
 mod lab;
 mod mxray;
+mod operating;
 mod planted;
 mod real;
 mod scanning;

@@ -12,18 +12,18 @@ use tempfile::TempDir;
 use crate::mxray::{Said, mxray, said};
 
 /// A small world, and a folder for everything.
-struct Place {
-    lab: Lab,
+pub(crate) struct Place {
+    pub(crate) lab: Lab,
     folder: TempDir,
 }
 
 impl Place {
     /// Everything in it answers, so that nothing has to be waited for.
-    fn with(domains: u64) -> Self {
+    pub(crate) fn with(domains: u64) -> Self {
         Self::of(domains, WorldParams::clean())
     }
 
-    fn of(domains: u64, params: WorldParams) -> Self {
+    pub(crate) fn of(domains: u64, params: WorldParams) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let names = Names::Invented(domains);
         let lab = Lab::start(LabConfig::new(folder.path().join("lab"), 1, params, names)).unwrap();
@@ -31,17 +31,17 @@ impl Place {
         Self { lab, folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         std::fs::write(self.path(name), bytes).unwrap();
         self.path(name)
     }
 
     /// A scan of `input` into `out`, ready to run.
-    fn scan(&self, input: &Path, out: &Path) -> Command {
+    pub(crate) fn scan(&self, input: &Path, out: &Path) -> Command {
         let mut command = mxray(&["scan", "--ehlo-name", "scanner.example", "--contact", "you@example.net"]);
         command.arg(input).arg("--out").arg(out);
         command.args(["--address-rate", "none", "--prefix-rate", "none", "--operator-rate", "none"]);
@@ -58,7 +58,7 @@ impl Place {
     }
 
     /// Scans `input` to the end.
-    fn completes(&self, input: &Path, out: &Path) -> (Said, Value) {
+    pub(crate) fn completes(&self, input: &Path, out: &Path) -> (Said, Value) {
         let said = said(&self.scan(input, out).output().unwrap());
         assert_eq!(said.code, 0, "{}", said.stderr);
         assert_eq!(said.stdout, "");
@@ -66,16 +66,16 @@ impl Place {
     }
 }
 
-fn manifest(run: &Path) -> Value {
+pub(crate) fn manifest(run: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
 }
 
-fn count(manifest: &Value, table: &str) -> u64 {
+pub(crate) fn count(manifest: &Value, table: &str) -> u64 {
     manifest["counts"][table].as_u64().unwrap()
 }
 
 /// Ends with `code` and one line that has every one of `words`.
-fn refused(command: &mut Command, code: i32, words: &[&str]) {
+pub(crate) fn refused(command: &mut Command, code: i32, words: &[&str]) {
     let said = said(&command.output().unwrap());
     assert_eq!(said.code, code, "{}", said.stderr);
     assert_eq!(said.stdout, "");
@@ -223,20 +223,20 @@ fn a_resolver_that_does_not_answer_is_named() {
 }
 
 /// A scan that logs as JSON, and its log.
-struct Logging {
-    child: Child,
+pub(crate) struct Logging {
+    pub(crate) child: Child,
     log: std::io::Lines<BufReader<ChildStderr>>,
 }
 
 impl Logging {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.args(["--log", "json"]).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, log }
     }
 
     /// Reads until the event is there.
-    fn until(&mut self, name: &str) -> Value {
+    pub(crate) fn until(&mut self, name: &str) -> Value {
         loop {
             let line = self.log.next().unwrap_or_else(|| panic!("no {name} before the end")).unwrap();
             let event: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line}: {e}"));
@@ -246,12 +246,12 @@ impl Logging {
         }
     }
 
-    fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 
     /// The rest of the log, each line JSON, and the exit code.
-    fn end(mut self) -> i32 {
+    pub(crate) fn end(mut self) -> i32 {
         for line in self.log {
             serde_json::from_str::<Value>(&line.unwrap()).unwrap();
         }
@@ -281,6 +281,44 @@ fn ctrl_c_drains_and_resume_completes() {
     let (whole, straight) = (manifest(&run), place.completes(&names, &place.path("straight")).1);
     assert_eq!(whole["how_ended"], "completed");
     assert_eq!(whole["counts"], straight["counts"], "as many rows as a run that was not disturbed");
+}
+
+#[test]
+fn a_scan_whose_time_is_up_says_so_by_its_code_and_can_be_gone_on_with() {
+    let place = Place::with(300);
+    let (names, run) = (place.lab.names_path(), place.path("run"));
+    let slowly = ["--chunk-lines", "20", "--rate", "50", "--max-runtime", "1500ms"];
+    let mut scan = Logging::start(place.scan(&names, &run).args(slowly));
+    assert_eq!(scan.until("draining")["reason"], "out-of-time");
+    assert_eq!(scan.until("finished")["how"], "interrupted");
+    assert_eq!(scan.end(), 5);
+    let stopped = manifest(&run);
+    let lines = count(&stopped, "lines");
+    assert!((1..300).contains(&lines), "{stopped}");
+    assert_eq!(count(&stopped, "domains"), lines, "what was admitted was kept");
+
+    let resuming = ["--resume", "--max-runtime", "10m"];
+    let resumed = said(&place.scan(&names, &run).args(resuming).output().unwrap());
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert_eq!((count(&manifest(&run), "lines"), count(&manifest(&run), "domains")), (300, 300));
+}
+
+#[test]
+fn a_time_that_is_up_before_anything_was_asked_leaves_nothing() {
+    let place = Place::with(1);
+    let run = place.path("run");
+    // Standard input that never says a word.
+    let mut child = place
+        .scan(Path::new("-"), &run)
+        .args(["--max-runtime", "50ms"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    drop(input);
+    assert!(!run.exists());
 }
 
 #[test]
