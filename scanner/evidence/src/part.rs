@@ -101,9 +101,10 @@ impl<T: Table> PartWriter<T> {
 
     /// Completes and syncs the file, still under its temporary name.
     pub fn finish(self) -> Result<FinishedPart, PartError> {
-        let Self { writer, tmp, path, rows, .. } = self;
-        let file = writer.into_inner().map_err(|e| PartError::new("finishing", &tmp, e))?;
-        file.sync_all().map_err(|e| PartError::new("syncing", &tmp, e))?;
+        let Self { mut writer, tmp, path, rows, .. } = self;
+        // Not into_inner(), which flushes as well, but makes words of the error: a full disk could not be told any more.
+        writer.finish().map_err(|e| PartError::new("finishing", &tmp, e))?;
+        writer.inner().sync_all().map_err(|e| PartError::new("syncing", &tmp, e))?;
         Ok(FinishedPart { tmp, path, rows })
     }
 }

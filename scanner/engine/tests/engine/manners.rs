@@ -115,8 +115,8 @@ fn the_ledger_proves_what_was_promised_by_address_prefix_and_operator() {
             // Many names at one address; many addresses in one prefix; some of them the same address; many prefixes of one
             // operator.
             + &trouble("crowd", &mut (0..40))
-            + &trouble("tarpit", &mut (0..8).map(|n| n * 64))
-            + &trouble("tarpit", &mut (0..4).map(|n| 1 + n * 16_256))
+            + &trouble("tarpit", &mut (0..8).map(|n| n * 32))
+            + &trouble("tarpit", &mut (0..4).map(|n| 1 + n * 8_128))
             + &trouble("swamp", &mut (2..26)),
     );
     let pacing = PacingLimits {
