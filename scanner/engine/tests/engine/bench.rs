@@ -89,12 +89,6 @@ impl Bench {
         self.runtime.block_on(scan(config, Arc::new(Progress::default()), events, stop.clone()))
     }
 
-    /// Stops the lab, which completes its ledgers in the world's folder.
-    pub(crate) fn stop(self) -> TempDir {
-        self.runtime.block_on(self.lab.stop()).expect("a clean stop");
-        self.folder
-    }
-
     /// Stops the lab, and reads what its servers saw: each row of a ledger, mapped.
     pub(crate) fn ledger<T>(self, name: &str, map: impl Fn(&Row) -> T) -> Vec<T> {
         self.stop().read(name, map)

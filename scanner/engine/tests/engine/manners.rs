@@ -1,15 +1,12 @@
 //! What was promised, held against what servers saw: the ledger of the world, by address, by prefix and by operator.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::time::Duration;
 
 use mxray_engine::{PacingLimits, ScanConfig};
 use mxray_evidence::{HowEnded, PolicyRow, RunDir, SmtpSessionRow};
 use mxray_lab::WorldParams;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 
 use crate::bench::{Bench, rows};
@@ -49,12 +46,6 @@ fn seen(row: &Row) -> Seen {
         quit: *field(row, "quit") == Field::Bool(true),
         policy: text(row, "request").and(text(row, "sni")),
     }
-}
-
-fn ledger(world: &Path, name: &str) -> Vec<Seen> {
-    let file = File::open(world.join("ledger").join(name)).expect("a ledger");
-    let reader = SerializedFileReader::new(file).expect("a Parquet file");
-    reader.get_row_iter(None).expect("rows").map(|row| seen(&row.expect("a row"))).collect()
 }
 
 /// The most that were under way at a time, and by how much of its interval the earliest came too early for the rate, in
@@ -150,9 +141,8 @@ fn the_ledger_proves_what_was_promised_by_address_prefix_and_operator() {
         let labels: Vec<&str> = row.host.rsplitn(3, '.').collect();
         operators.entry(&row.address).or_default().insert(format!("{}.{}", labels[1], labels[0]));
     }
-    let world = bench.folder.path().join("world");
-    let _folder = bench.stop();
-    let (smtp, https) = (ledger(&world, "smtp.parquet"), ledger(&world, "https.parquet"));
+    let ledgers = bench.stop();
+    let (smtp, https) = (ledgers.read("smtp.parquet", seen), ledgers.read("https.parquet", seen));
     assert!(
         smtp.len() >= sessions.len() && https.len() >= policies.len(),
         "{} and {}",
