@@ -7,8 +7,9 @@
 //! of every rule, and the verdict with the senders' views.
 //!
 //! The rules stand by axis: the record, the fetch, the policy's text, its match with the MX set, the MX hosts, and
-//! TLS-RPT. [`Outcome::Unknown`] means that something was not measured. It is never absence, and never a violation.
+//! TLS-RPT. [`judge_across`] and [`judge_host_across`] lay runs side by side. [`Outcome::Unknown`] means that something was not measured. It is never absence, and never a violation.
 
+mod across;
 mod aside;
 mod certificates;
 mod chain;
@@ -32,6 +33,11 @@ mod sender;
 mod session;
 mod tlsrpt;
 
+pub use across::{
+    AcrossRule, Change, ChangeKind, HostChange, HostStanding, PolicyStanding, RecordStanding, Standing,
+    TESTING_DAYS_LEAST, TESTING_DAYS_MOST, TlsaStanding, ValidStanding, across_rules, judge_across,
+    judge_host_across,
+};
 pub use certificates::{ChainAssessment, ChainProblem, TrustError, TrustStore, assess_chain};
 pub use chain::CERTIFICATE_EXPIRING_DAYS;
 pub use dane::{DaneOutcome, NearMiss, Tlsa, Unusable, match_host, match_tlsa};

@@ -23,7 +23,7 @@ use crate::StudyError;
 use crate::buffered::Buffered;
 use chains::Chains;
 use hosts::Hosts;
-use late::LatePolicies;
+pub(crate) use late::LatePolicies;
 use opinion::Opinion;
 pub use opinion::{classifications, newest_classification};
 use sinks::Sinks;
@@ -150,7 +150,7 @@ fn judge_chunk(
     })
 }
 
-fn for_each_in_chunk<T: Table>(
+pub(crate) fn for_each_in_chunk<T: Table>(
     run: &RunDir,
     chunk: u32,
     mut each: impl FnMut(T) -> Result<(), StudyError>,

@@ -38,6 +38,9 @@ pub enum StudyError {
     /// The page could not be put together.
     #[error("making the page: {0}")]
     Page(String),
+    /// The classification is not of all that the run has committed.
+    #[error("the classification of {} is older than the run: run `mxray classify` on it again", .0.display())]
+    Stale(PathBuf),
     /// The SQL is wrong, or failed.
     #[error("{0}")]
     Sql(String),

@@ -10,6 +10,7 @@
 mod buffered;
 mod classify;
 mod compare;
+mod diff;
 mod error;
 mod figure;
 mod grid;
@@ -23,6 +24,7 @@ mod truth;
 
 pub use classify::{Classified, ClassifyOptions, classifications, classify, newest_classification};
 pub use compare::{Agreement, ColumnAgreement, Difference, RuleAgreement, compare};
+pub use diff::{ComparedRun, Differences, KindCount, RUNS_MAX, RunToCompare, diff};
 pub use error::StudyError;
 pub use figure::Figure;
 pub use grid::Grid;

@@ -8,6 +8,7 @@ use crate::check::CheckArgs;
 use crate::classify::ClassifyArgs;
 use crate::config_file;
 use crate::demo::DemoArgs;
+use crate::diff::DiffArgs;
 use crate::exit::{self, Failure};
 use crate::lab::LabArgs;
 use crate::query::QueryArgs;
@@ -38,6 +39,7 @@ pub(crate) enum Verb {
     Classify(ClassifyArgs),
     Report(ReportArgs),
     Query(QueryArgs),
+    Diff(DiffArgs),
     Tlsrpt(TlsrptArgs),
     Rules(RulesArgs),
     Schema(SchemaArgs),

@@ -11,7 +11,7 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0    done; check: nothing is wrong
   1    check: something is wrong; demo, classify --truth: the verdicts differ from the truth;
-       tlsrpt: something held no report
+       diff: a change does harm to mail; tlsrpt: something held no report
   2    the command line, a configuration file or an input is wrong; check: could not measure
   3    the surroundings fail: no resolver answers, nowhere to write, the disk is full
   4    a fault in mxray

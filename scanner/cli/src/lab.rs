@@ -47,6 +47,10 @@ pub(crate) struct LabArgs {
     /// world, and the truth says nothing of them.
     #[arg(long, value_name = "N")]
     hostile: Option<u32>,
+    /// Serve the world as it is 28 days later: 1 plants the `[changes]` of the world's file, and writes them to
+    /// `truth/changes.csv`. The same folder and seed as before give the same world.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1))]
+    epoch: u32,
     /// Port for DNS; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     dns_port: u16,
@@ -77,6 +81,7 @@ pub(crate) fn run(args: &LabArgs) -> Result<Exit, Failure> {
         dns_port: args.dns_port,
         https_port: args.https_port,
         smtp_port: args.smtp_port,
+        epoch: args.epoch,
         ..LabConfig::new(&args.out, args.seed, params, names)
     };
     open_files::raise();
@@ -109,6 +114,11 @@ async fn serve(lab: &Lab, args: &LabArgs, interrupts: &mut Interrupts) -> Result
         folder.display()
     );
     let going = Arc::clone(&go_on);
+    if args.epoch > 0 {
+        let written =
+            world.write_true_changes(&folder).environment(|| "writing the true changes".to_owned())?;
+        eprintln!("{written} changes planted");
+    }
     let mut writing =
         tokio::task::spawn_blocking(move || world.write_truth(&folder, |_| going.load(Ordering::Relaxed)));
     let written = tokio::select! {

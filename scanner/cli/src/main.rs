@@ -5,6 +5,7 @@ mod check;
 mod classify;
 mod config_file;
 mod demo;
+mod diff;
 mod exit;
 mod format;
 mod interrupt;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Classify(args) => classify::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Query(args) => query::run(&args),
+        Verb::Diff(args) => diff::run(&args),
         Verb::Tlsrpt(args) => tlsrpt::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Rules(args) => rules::run(&args),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use mxray_rules::{Rule, rules};
+use mxray_rules::{AcrossRule, CauseDoc, Rule, across_rules, rules};
 use mxray_study::Grid;
 use serde_json::{Value, json};
 
@@ -36,15 +36,65 @@ pub(crate) fn run(args: &RulesArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn chosen(name: Option<&str>) -> Result<Vec<&'static Rule>, Failure> {
-    let Some(name) = name else { return Ok(rules().iter().collect()) };
-    match rules().iter().find(|rule| rule.name == name) {
-        Some(rule) => Ok(vec![rule]),
-        None => Err(Failure::refused(format!("there is no rule {name:?}; `mxray rules` shows all of them"))),
+/// A rule, of one run or across runs.
+struct Entry {
+    name: &'static str,
+    summary: &'static str,
+    section: &'static str,
+    subject: &'static str,
+    effect: &'static str,
+    report_type: Option<&'static str>,
+    advice: &'static str,
+    causes: &'static [CauseDoc],
+    /// Runs that it takes.
+    runs: u8,
+}
+
+impl From<&Rule> for Entry {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            name: rule.name,
+            summary: rule.summary,
+            section: rule.section,
+            subject: rule.subject.as_str(),
+            effect: rule.effect.as_str(),
+            report_type: rule.report_type,
+            advice: rule.advice,
+            causes: rule.causes,
+            runs: 1,
+        }
     }
 }
 
-fn text(rules: &[&Rule], palette: Palette) -> String {
+impl From<&AcrossRule> for Entry {
+    fn from(rule: &AcrossRule) -> Self {
+        Self {
+            name: rule.name,
+            summary: rule.summary,
+            section: rule.section,
+            subject: rule.subject.as_str(),
+            effect: rule.effect.as_str(),
+            report_type: None,
+            advice: rule.advice,
+            causes: rule.causes,
+            runs: 2,
+        }
+    }
+}
+
+/// Those of one run, then those across runs.
+fn chosen(name: Option<&str>) -> Result<Vec<Entry>, Failure> {
+    let mut all: Vec<Entry> =
+        rules().iter().map(Entry::from).chain(across_rules().iter().map(Entry::from)).collect();
+    let Some(name) = name else { return Ok(all) };
+    all.retain(|rule| rule.name == name);
+    if all.is_empty() {
+        return Err(Failure::refused(format!("there is no rule {name:?}; `mxray rules` shows all of them")));
+    }
+    Ok(all)
+}
+
+fn text(rules: &[Entry], palette: Palette) -> String {
     let mut text = String::new();
     for (place, rule) in rules.iter().enumerate() {
         if place > 0 {
@@ -55,10 +105,13 @@ fn text(rules: &[&Rule], palette: Palette) -> String {
             let _ = writeln!(text, "  {title:<9}{words}");
         };
         line("violated", rule.summary);
-        line("subject", rule.subject.as_str());
-        line("effect", rule.effect.as_str());
+        line("subject", rule.subject);
+        line("effect", rule.effect);
         if let Some(report_type) = rule.report_type {
             line("reports", report_type);
+        }
+        if rule.runs > 1 {
+            line("judged", "by mxray diff, over two runs or more");
         }
         line("change", rule.advice);
         let width = rule.causes.iter().map(|cause| cause.name.chars().count()).max().unwrap_or(0);
@@ -72,7 +125,7 @@ fn text(rules: &[&Rule], palette: Palette) -> String {
     text
 }
 
-fn markdown(rules: &[&Rule]) -> String {
+fn markdown(rules: &[Entry]) -> String {
     let mut text = "# Codebook\n".to_owned();
     for rule in rules {
         let _ = writeln!(text, "\n## {}\n\n{}\n", rule.name, rule.summary);
@@ -81,6 +134,9 @@ fn markdown(rules: &[&Rule]) -> String {
         let _ = writeln!(text, "- Subject: `{}`", rule.subject);
         let _ = writeln!(text, "- Effect where a policy is enforced: `{}`", rule.effect);
         let _ = writeln!(text, "- Result type a sender reports (RFC 8460 §4.3): {report}");
+        if rule.runs > 1 {
+            let _ = writeln!(text, "- Judged by `mxray diff`, over two runs or more");
+        }
         let _ = writeln!(text, "- What to change: {}", rule.advice);
         if !rule.causes.is_empty() {
             let mut grid = Grid::new(&["sub-cause", "meaning"]);
@@ -93,21 +149,22 @@ fn markdown(rules: &[&Rule]) -> String {
     text
 }
 
-fn as_json(rules: &[&Rule]) -> Vec<Value> {
-    rules.iter().map(|rule| rule_json(rule)).collect()
+fn as_json(rules: &[Entry]) -> Vec<Value> {
+    rules.iter().map(rule_json).collect()
 }
 
-fn rule_json(rule: &Rule) -> Value {
+fn rule_json(rule: &Entry) -> Value {
     let causes: Vec<Value> =
         rule.causes.iter().map(|cause| json!({ "name": cause.name, "summary": cause.summary })).collect();
     json!({
         "rule": rule.name,
         "summary": rule.summary,
         "section": rule.section,
-        "subject": rule.subject.as_str(),
-        "effect": rule.effect.as_str(),
+        "subject": rule.subject,
+        "effect": rule.effect,
         "report_type": rule.report_type,
         "advice": rule.advice,
         "causes": causes,
+        "runs": rule.runs,
     })
 }

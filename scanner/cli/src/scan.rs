@@ -75,6 +75,9 @@ pub(crate) struct ScanArgs {
     /// Serve metrics for Prometheus at /metrics of this port, on loopback unless an address is named; 0 takes a free one.
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = metrics::address)]
     metrics: Option<SocketAddr>,
+    /// For a simulated world some time later: date everything so many days ahead. Written into the run's configuration.
+    #[arg(long, value_name = "DAYS", default_value = "0", hide = true)]
+    clock_ahead: u16,
     /// What to say on stderr.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
@@ -165,7 +168,7 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
     };
     let named =
         |path: &PathBuf| if path.as_os_str() == "-" { Input::Stdin } else { Input::Path(path.clone()) };
-    Ok(ScanConfig {
+    let mut config = ScanConfig {
         column: args.column.clone(),
         stages: Stages {
             policy: args.stages.contains(&StageWord::Policy),
@@ -182,7 +185,12 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
         refusal_retries: args.refusal_retries,
         refusal_backoff: args.refusal_backoff,
         ..args.probe.config(args.inputs.iter().map(named).collect(), out)?
-    })
+    };
+    if args.clock_ahead > 0 {
+        mxray_engine::set_clock_ahead(i64::from(args.clock_ahead) * 86_400_000_000);
+        config.extra["clock_ahead_days"] = args.clock_ahead.into();
+    }
+    Ok(config)
 }
 
 /// A time, or `none`.

@@ -70,6 +70,7 @@ fn place(table: &TableDoc) -> String {
         Home::Run => format!("{}/part-*.parquet", table.name),
         Home::Derived => format!("derived/<id>/{}.parquet", table.name),
         Home::TlsReports => format!("<tlsrpt --out>/{}.parquet", table.name),
+        Home::Changes => format!("<diff --out>/{}.parquet", table.name),
     }
 }
 

@@ -69,7 +69,7 @@ pub mod bytes {
 }
 
 pub use address::{AddressGate, is_global};
-pub use clock::now;
+pub use clock::{now, set_clock_ahead};
 pub use config::{Extras, ScanConfig, Stages};
 pub use dns::{DnsSettings, Resolver, withheld_lookup};
 pub use error::{ErrorClass, ScanError};

@@ -11,6 +11,7 @@
 //! schema, the data dictionary (`mxray schema`) and the contract with every reader of a run.
 
 mod certificate;
+pub mod changes;
 mod column;
 pub mod derived;
 mod dns;

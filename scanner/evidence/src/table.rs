@@ -6,6 +6,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::changes::ChangeRow;
 use crate::column::Column;
 use crate::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
 use crate::tls_reports::{
@@ -44,6 +45,8 @@ pub enum Home {
     Derived,
     /// In the folder that `mxray tlsrpt` writes.
     TlsReports,
+    /// In the folder that `mxray diff` writes.
+    Changes,
 }
 
 /// A table's entry in the data dictionary.
@@ -58,7 +61,7 @@ pub struct TableDoc {
     pub columns: Vec<Column>,
 }
 
-/// Every table: evidence first, then what is derived from it, then what others report.
+/// Every table: evidence first, then what is derived from it, then what others report and what changed.
 pub fn tables() -> Vec<TableDoc> {
     fn doc<T: Table>(home: Home) -> TableDoc {
         TableDoc { name: T::NAME, doc: T::DOC, home, columns: T::columns() }
@@ -81,5 +84,6 @@ pub fn tables() -> Vec<TableDoc> {
         doc::<TlsReportOddityRow>(Home::TlsReports),
         doc::<TlsReportRejectRow>(Home::TlsReports),
         doc::<TlsReportMatchRow>(Home::TlsReports),
+        doc::<ChangeRow>(Home::Changes),
     ]
 }

@@ -37,6 +37,7 @@ pub(crate) enum Stream {
     Addresses,
     Groups,
     Mutation,
+    Epoch,
 }
 
 /// The source of all draws of a world.

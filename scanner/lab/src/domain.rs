@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::defect::Defect;
+use crate::epoch::Since;
 
 /// Everything that is true of a domain, its name apart.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub(crate) struct Domain {
     pub(crate) tlsrpt: Tlsrpt,
     /// The operator that its policy host is a CNAME to.
     pub(crate) policy_operator: Option<u32>,
+    /// What an epoch added.
+    pub(crate) since: Since,
 }
 
 /// What an MX query gives.

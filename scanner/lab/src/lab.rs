@@ -36,6 +36,8 @@ pub struct LabConfig {
     pub folder: PathBuf,
     /// The world's seed.
     pub seed: u64,
+    /// Its epoch: 0 is the first, 1 is later by `EPOCH_DAYS`.
+    pub epoch: u32,
     /// What the world is like.
     pub params: WorldParams,
     /// Its names.
@@ -57,7 +59,18 @@ impl LabConfig {
     pub fn new(folder: impl Into<PathBuf>, seed: u64, params: WorldParams, names: Names) -> Self {
         let folder = folder.into();
         let (dns_port, https_port, smtp_port) = (0, 0, 0);
-        Self { folder, seed, params, names, dns_port, https_port, smtp_port, ledger: true, mutation: None }
+        Self {
+            folder,
+            seed,
+            epoch: 0,
+            params,
+            names,
+            dns_port,
+            https_port,
+            smtp_port,
+            ledger: true,
+            mutation: None,
+        }
     }
 }
 
@@ -119,6 +132,7 @@ struct Ready<'a> {
 #[derive(Serialize)]
 struct Made<'a> {
     seed: u64,
+    epoch: u32,
     names: String,
     domains: u64,
     ipv6: bool,
@@ -138,7 +152,7 @@ impl Lab {
         let smtp = Port::take(config.smtp_port).map_err(failed("taking the MX hosts' port"))?;
         let (udp, tcp) = dns::bind(config.dns_port).map_err(failed("taking the name server's port"))?;
 
-        let world = World::new(config.seed, config.params.clone(), &config.names)?;
+        let world = World::new(config.seed, config.params.clone(), &config.names)?.at_epoch(config.epoch);
         let world = if https.can_refuse() && smtp.can_refuse() { world } else { world.without_ipv6() };
         let world = Arc::new(world);
         let authority = Arc::new(Authority::open(&config.folder)?);
@@ -354,6 +368,7 @@ fn write_facts(config: &LabConfig, world: &World, authority: &Authority) -> io::
     };
     let made = Made {
         seed: config.seed,
+        epoch: config.epoch,
         names,
         domains: world.domains(),
         ipv6: world.has_ipv6(),

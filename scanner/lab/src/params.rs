@@ -30,6 +30,9 @@ pub struct WorldParams {
     /// is `suffixes`, `dns`, operators and their concentration, and `mail.two_hosts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
+    /// Probability by kind of change that a domain to which it can happen is otherwise at epoch 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<String, f64>,
 }
 
 /// Where mail goes, and who runs it.
@@ -102,6 +105,7 @@ impl Default for WorldParams {
             dns: DnsParams::default(),
             defects: demo_defects(),
             groups: Vec::new(),
+            changes: BTreeMap::new(),
         }
     }
 }
@@ -149,6 +153,9 @@ pub enum ParamsError {
     /// A key of `[defects]` names nothing.
     #[error("no rule or rule/cause of the catalogue is called {0:?}")]
     UnknownDefect(String),
+    /// A key of `[changes]` names nothing.
+    #[error("no change is called {0:?}")]
+    UnknownChange(String),
     /// A number is not a probability.
     #[error("{0} = {1} is not a probability between 0 and 1")]
     NotAProbability(String, f64),
@@ -212,6 +219,7 @@ impl WorldParams {
             dns: DnsParams { loss: 0.0, truncation: 0.0 },
             defects: BTreeMap::new(),
             groups: Vec::new(),
+            changes: BTreeMap::new(),
         }
     }
 

@@ -63,6 +63,8 @@ struct Host {
     name: String,
     defect: Option<Defect>,
     second_address: bool,
+    /// Whether it shows another certificate than it once did.
+    replaced: bool,
     style: Draw,
 }
 
@@ -105,7 +107,8 @@ impl MxHosts {
         let world = &self.world;
         if address == trouble::CROWD {
             let style = world.draw(Stream::HostStyle, 0);
-            return Some(Host { name: CROWD_NAME.to_owned(), defect: None, second_address: false, style });
+            let name = CROWD_NAME.to_owned();
+            return Some(Host { name, defect: None, second_address: false, replaced: false, style });
         }
         match world.plan().slot(address)? {
             Slot::Policies { .. } => None,
@@ -117,6 +120,7 @@ impl MxHosts {
                     name: format!("{}.in.post{operator}.example", HOST_LABELS[usize::from(number)]),
                     defect: world.operator_defect(operator, number),
                     second_address: address == 1,
+                    replaced: false,
                     style: world.draw(Stream::HostStyle, u64::from(operator) << 32 | u64::from(number)),
                 })
             }
@@ -131,6 +135,7 @@ impl MxHosts {
                     name: world.mx_name(&domain, &world.name(index), host),
                     defect: world.host_defect(&domain, host),
                     second_address: second,
+                    replaced: domain.since.certificates,
                     style: world.draw(Stream::HostStyle, index).next(u64::from(second)),
                 })
             }
@@ -193,6 +198,7 @@ fn leaf(host: &Host) -> Leaf {
         Some(Defect::HandshakeSignature) => Leaf::AnothersKey,
         Some(Defect::MxCertExpiring) => Leaf::Expiring,
         Some(Defect::MxCertVaries) if host.second_address => Leaf::Other,
+        None if host.replaced => Leaf::Other,
         _ => Leaf::Valid,
     }
 }

@@ -3,12 +3,13 @@
 use crate::chance::{Draw, Stream};
 use crate::defect::Defect;
 use crate::domain::{Domain, Hosting, Mail, Mode};
+use crate::epoch::Since;
 use crate::world::World;
 
 /// The TXT records at `_mta-sts.<name>` (RFC 8461 §3.1), each as its character-strings.
 pub(crate) fn sts_records(world: &World, domain: &Domain, defect: Option<Defect>) -> Vec<Vec<Vec<u8>>> {
     let draw = world.draw(Stream::RecordStyle, domain.index);
-    let id = identifier(world, domain.index, 0);
+    let id = identifier(world, domain.index, 2 * domain.since.ids);
     let text = match defect {
         Some(Defect::RecordVersionCase) => {
             format!("{}; id={id};", draw.pick(&["v=stsv1", "v=STSV1", "v=Stsv1"]))
@@ -161,6 +162,11 @@ pub(crate) fn policy_body(world: &World, domain: &Domain, name: &str) -> Vec<u8>
 
 /// The patterns of the policy.
 pub(crate) fn patterns(world: &World, domain: &Domain, name: &str) -> Vec<String> {
+    if let Some(hosting) = domain.since.patterns_of {
+        let before =
+            Domain { hosting, mail: Mail::Hosts, matching: None, since: Since::default(), ..domain.clone() };
+        return patterns(world, &before, name);
+    }
     let hosts: Vec<String> =
         world.mx_hosts(domain).into_iter().map(|(_, host)| world.mx_name(domain, name, host)).collect();
     if domain.mail == Mail::Implicit {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::chance::{Chance, Draw, Stream, Zipf};
 use crate::defect::{Axis, Defect};
 use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Mode, Record, Tlsrpt};
+use crate::epoch::{self, Change, Since};
 use crate::group::Groups;
 use crate::names::{NameTable, Names, NamesError};
 use crate::params::{ParamsError, WorldParams};
@@ -33,6 +34,8 @@ pub struct World {
     plan: AddressPlan,
     rates: BTreeMap<Axis, Vec<(Defect, f64)>>,
     groups: Option<Groups>,
+    changes: Vec<(Change, f64)>,
+    epoch: u32,
     mail_operators: Zipf,
     policy_operators: Zipf,
     /// Whether `::1` can be used to refuse connections.
@@ -44,6 +47,7 @@ impl World {
     pub fn new(seed: u64, params: WorldParams, names: &Names) -> Result<Self, WorldError> {
         params.check()?;
         let rates = params.rates()?;
+        let changes = epoch::rates(&params.changes)?;
         let chance = Chance::new(seed);
         let names = NameTable::new(names, &params.suffixes, chance)?;
         let groups = Groups::new(&params, chance)?;
@@ -54,8 +58,19 @@ impl World {
         let plan = AddressPlan::new(chance, names.len(), operators, params.sts.operators);
         let mail_operators = Zipf::new(params.mail.operators, params.mail.concentration);
         let policy_operators = Zipf::new(params.sts.operators, params.sts.concentration);
-        let world =
-            Self { chance, params, names, plan, rates, groups, mail_operators, policy_operators, ipv6: true };
+        let world = Self {
+            chance,
+            params,
+            names,
+            plan,
+            rates,
+            groups,
+            changes,
+            epoch: 0,
+            mail_operators,
+            policy_operators,
+            ipv6: true,
+        };
         if let Some(groups) = &world.groups {
             groups.hold_against(&world)?;
         }
@@ -101,8 +116,27 @@ impl World {
         self.params.mail.operators + self.groups.as_ref().map_or(0, Groups::operators)
     }
 
+    /// The same world at an epoch: 0 is the first, 1 is [`EPOCH_DAYS`](crate::epoch::EPOCH_DAYS) later.
+    #[must_use]
+    pub fn at_epoch(self, epoch: u32) -> Self {
+        Self { epoch, ..self }
+    }
+
+    pub(crate) fn changes(&self) -> &[(Change, f64)] {
+        &self.changes
+    }
+
     /// Everything that is true of the domain with this index.
     pub(crate) fn domain(&self, index: u64) -> Domain {
+        let first = self.domain_at_first(index);
+        if self.epoch == 0 {
+            return first;
+        }
+        epoch::changed(self, &first).map_or(first, |(_, domain)| domain)
+    }
+
+    /// The same at epoch 0.
+    pub(crate) fn domain_at_first(&self, index: u64) -> Domain {
         if let Some(groups) = &self.groups {
             return self.grouped(index, groups.member(index));
         }
@@ -128,6 +162,7 @@ impl World {
             matching: None,
             tlsrpt: Tlsrpt::Absent,
             policy_operator: None,
+            since: Since::default(),
         };
         self.fill_policy(&mut domain);
         domain.tlsrpt = self.tlsrpt(&domain);

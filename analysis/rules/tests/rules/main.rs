@@ -1,5 +1,6 @@
 //! The rules, from outside.
 
+mod across;
 mod aside;
 mod case;
 mod certificates;

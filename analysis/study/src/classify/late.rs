@@ -13,7 +13,7 @@ use mxray_evidence::{PolicyRow, RunDir};
 use crate::StudyError;
 
 /// The late policies of a run, by the chunk of their domains.
-pub(super) struct LatePolicies {
+pub(crate) struct LatePolicies {
     run: RunDir,
     file: File,
     places: HashMap<u32, Vec<Place>>,
@@ -27,7 +27,7 @@ struct Place {
 
 impl LatePolicies {
     /// Reads every policy of a run, and puts the late ones aside.
-    pub(super) fn gather(run: &RunDir) -> Result<Self, StudyError> {
+    pub(crate) fn gather(run: &RunDir) -> Result<Self, StudyError> {
         let failed = StudyError::file("putting aside the late policies of", run.root());
         let mut places: HashMap<u32, Vec<Place>> = HashMap::new();
         let mut written = Ok(());
@@ -51,12 +51,12 @@ impl LatePolicies {
     }
 
     /// The run.
-    pub(super) fn run(&self) -> &RunDir {
+    pub(crate) fn run(&self) -> &RunDir {
         &self.run
     }
 
     /// Those of the domains of a chunk.
-    pub(super) fn take(&mut self, chunk: u32) -> Result<Vec<PolicyRow>, StudyError> {
+    pub(crate) fn take(&mut self, chunk: u32) -> Result<Vec<PolicyRow>, StudyError> {
         let places = self.places.remove(&chunk).unwrap_or_default();
         let mut reader = BufReader::new(&self.file);
         let mut read = |Place { offset, bytes }| {

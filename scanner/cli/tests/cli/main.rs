@@ -15,4 +15,5 @@ mod real;
 mod scanning;
 mod sockets;
 mod tlsrpt;
+mod two_months;
 mod world;
