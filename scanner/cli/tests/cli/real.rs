@@ -6,80 +6,55 @@
 
 mod certificates;
 mod hosts;
+mod lab_hosts;
 #[expect(dead_code, reason = "not all that the other crate's tests need is needed here")]
 #[path = "../../../engine/tests/engine/name_servers.rs"]
 mod name_servers;
+mod namespace;
 mod ours;
 mod posttls_finger;
 mod servers;
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::mxray::golden;
 use certificates::Authority;
 use hosts::{Host, Settled, settle};
-use name_servers::{NameServers, is_installed, program};
+use name_servers::{NameServers, program};
 use ours::Ours;
-use posttls_finger::{Finger, Level, finger};
+use posttls_finger::{Finger, Level, at_once, finger};
 use servers::{Nginx, Postfix};
-
-const INSIDE: &str = "MXRAY_INSIDE_A_NAMESPACE";
-const TEST: &str = "real::real_servers_are_judged_as_posttls_finger_judges_them";
 
 #[test]
 fn real_servers_are_judged_as_posttls_finger_judges_them() {
-    if std::env::var_os(INSIDE).is_some() {
-        return compare();
-    }
-    let programs = ["postfix", "postmap", "posttls-finger", "nginx", "curl", "unshare", "ip", "mount"];
-    let missing: Vec<&str> =
-        programs.into_iter().chain(name_servers::PROGRAMS).filter(|program| !is_installed(program)).collect();
-    let namespace = || Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output();
-    let why = if !missing.is_empty() {
-        format!("not installed: {}", missing.join(", "))
-    } else if !namespace().is_ok_and(|tried| tried.status.success()) {
-        "no network namespace is to be had".to_owned()
-    } else {
-        let status = Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", TEST, "--nocapture"])
-            .env(INSIDE, "1")
-            .status()
-            .unwrap();
-        return assert!(status.success(), "inside the namespace");
-    };
-    assert!(std::env::var_os("CI").is_none(), "{why}");
-    eprintln!("SKIPPED: {why}");
+    let programs = ["postfix", "postmap", "nginx", "curl"];
+    namespace::enter(
+        "real::real_servers_are_judged_as_posttls_finger_judges_them",
+        &[&programs[..], &name_servers::PROGRAMS].concat(),
+        compare,
+    );
 }
 
 /// What is done inside the namespace.
-fn compare() {
-    let desk = tempfile::tempdir().unwrap();
-    let done = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
-    done(program("ip").args(["link", "set", "lo", "up"]));
-    std::fs::write(desk.path().join("resolv.conf"), "nameserver 127.0.0.1\noptions trust-ad edns0\n")
-        .unwrap();
-    done(program("mount").arg("--bind").arg(desk.path().join("resolv.conf")).arg("/etc/resolv.conf"));
+fn compare(desk: &Path) {
     let authority = Authority::new();
     let hosts = settle(&authority);
-    let root = desk.path().join("root.pem");
+    let root = desk.join("root.pem");
     std::fs::write(&root, authority.root_pem()).unwrap();
     let names = NameServers::start(&servers::zones(&hosts, &authority), &[servers::DEAD], Some(53));
-    let postfix = Postfix::start(desk.path(), &hosts, &authority);
-    let _nginx = Nginx::start(desk.path(), &hosts, &authority);
+    let postfix = Postfix::start(desk, &hosts, &authority);
+    let _nginx = Nginx::start(desk, &hosts, &authority);
     let begin = Instant::now();
     while finger(&hosts[0].host.domain(), Level::Verify, &root).verdict != "verified" {
         assert!(begin.elapsed() < STARTING, "the servers do not answer: {}", names.logs());
         std::thread::sleep(Duration::from_millis(100));
     }
-    let theirs = at_once(&hosts, &|settled: &Settled| {
+    let theirs = at_once(&hosts, |settled| {
         [Level::May, Level::Verify, Level::Dane].map(|level| finger(&settled.host.domain(), level, &root))
     });
-    let ours = ours::ask(desk.path(), &hosts, &root);
+    let ours = ours::ask(desk, &hosts, &root);
     let mut surprises = Vec::new();
     let mut text = HEAD.to_owned();
     for (Settled { host, .. }, (fingers, ours)) in hosts.iter().zip(theirs.iter().zip(&ours)) {
@@ -144,18 +119,6 @@ fn version(spoken: &str) -> &str {
         "TLSv1" => "TLSv1.0",
         version => version,
     }
-}
-
-/// Asks about several hosts at a time, and gives the answers in their order.
-fn at_once<T: Send>(hosts: &[Settled], ask: &(impl Fn(&Settled) -> T + Sync)) -> Vec<T> {
-    let share = hosts.len().div_ceil(8);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = hosts
-            .chunks(share)
-            .map(|hosts| scope.spawn(|| hosts.iter().map(ask).collect::<Vec<_>>()))
-            .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 /// What curl makes of a domain's policy: the status, or why there is none.

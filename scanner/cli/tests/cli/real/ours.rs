@@ -19,22 +19,27 @@ pub(crate) struct Ours {
     pub(crate) spoke: String,
 }
 
-/// Scans and classifies the domains, and asks the run.
-pub(crate) fn ask(desk: &Path, hosts: &[Settled], root: &Path) -> Vec<Ours> {
+/// Scans and classifies domains inside the namespace, and gives the run's folder.
+pub(crate) fn scan(desk: &Path, domains: &[String], root: &Path) -> String {
     let (list, out) = (desk.join("domains.txt"), desk.join("run"));
-    let domains: Vec<String> = hosts.iter().map(|settled| settled.host.domain()).collect();
     std::fs::write(&list, domains.join("\n")).unwrap();
     let mut scan =
         mxray(&["scan", "--ehlo-name", "scanner.example", "--contact", "you@example.net", "--legacy-tls"]);
     scan.args(["--resolver", "127.0.0.1", "--allow-net", "127.0.0.0/8", "--refusal-retries", "0"]);
     scan.args(["--address-rate", "none", "--prefix-rate", "none", "--operator-rate", "none"]);
-    scan.arg("--trust-roots").arg(root).arg(&list).arg("--out").arg(&out);
+    scan.args(["--sni-samples", "0"]).arg("--trust-roots").arg(root).arg(&list).arg("--out").arg(&out);
     let scanned = said(&scan.output().unwrap());
     assert_eq!(scanned.code, 0, "{}", scanned.stderr);
     let out = out.to_str().unwrap();
     let classified = run(&["classify", out]);
     assert_eq!(classified.code, 0, "{}", classified.stderr);
+    out.to_owned()
+}
 
+/// What a run says of each domain.
+pub(crate) fn ask(desk: &Path, hosts: &[Settled], root: &Path) -> Vec<Ours> {
+    let domains: Vec<String> = hosts.iter().map(|settled| settled.host.domain()).collect();
+    let out = &scan(desk, &domains, root);
     let verdicts = query(out, "SELECT * FROM verdicts");
     let findings = query(
         out,
@@ -66,7 +71,8 @@ pub(crate) fn ask(desk: &Path, hosts: &[Settled], root: &Path) -> Vec<Ours> {
     ours.collect()
 }
 
-fn query(run_folder: &str, sql: &str) -> Vec<Value> {
+/// The answer of a run, a value a row.
+pub(crate) fn query(run_folder: &str, sql: &str) -> Vec<Value> {
     let answer = run(&["query", run_folder, sql, "--format", "json"]);
     assert_eq!(answer.code, 0, "{sql}: {}", answer.stderr);
     answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

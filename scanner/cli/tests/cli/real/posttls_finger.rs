@@ -53,6 +53,19 @@ fn ask(domain: &str, level: Level, options: &[&str], root: &Path) -> Finger {
     Finger { verdict: verdict(&said), spoke, said }
 }
 
+/// Asks about several at a time, and gives the answers in their order.
+pub(crate) fn at_once<H: Sync, T: Send>(hosts: &[H], ask: impl Fn(&H) -> T + Sync) -> Vec<T> {
+    let share = hosts.len().div_ceil(8);
+    std::thread::scope(|scope| {
+        let ask = &ask;
+        let threads: Vec<_> = hosts
+            .chunks(share)
+            .map(|hosts| scope.spawn(move || hosts.iter().map(ask).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
 const ESTABLISHED: &str = " TLS connection established to ";
 
 fn verdict(said: &str) -> String {
@@ -63,6 +76,7 @@ fn verdict(said: &str) -> String {
         ("no usable TLSA records found", "unusable TLSA"),
         ("TLSA lookup error", "TLSA lookup fails"),
         ("SSL_connect error", "handshake fails"),
+        ("Failed to establish session", "no answer"),
         ("lookup failed", "no address"),
     ];
     if let Some((_, word)) = signs.iter().find(|(sign, _)| line(sign).is_some()) {
@@ -74,9 +88,17 @@ fn verdict(said: &str) -> String {
     if let Some(line) = line("SMTP service not available: ") {
         return format!("refused {}", after("not available: ", line).get(..3).unwrap_or_default());
     }
-    match (line("> STARTTLS"), line("< 454")) {
-        (None, _) if line("Connected to").is_some() => "no STARTTLS".to_owned(),
-        (Some(_), Some(_)) => "STARTTLS refused".to_owned(),
+    // What the server answered last, and to what.
+    let mut exchange = said.lines().filter_map(|line| line.strip_prefix("posttls-finger: "));
+    let refusal = |line: &&str| line.starts_with("< 4") || line.starts_with("< 5");
+    let asked =
+        exchange.by_ref().take_while(|line| !refusal(line)).filter(|line| line.starts_with("> ")).last();
+    match (asked, said.lines().find(|line| refusal(&line.trim_start_matches("posttls-finger: ")))) {
+        (Some("> STARTTLS"), Some(_)) => "STARTTLS refused".to_owned(),
+        (Some(_), Some(reply)) => format!("refused {}", after("< ", reply).get(..3).unwrap_or_default()),
+        (_, None) if line("> STARTTLS").is_none() && line("Connected to").is_some() => {
+            "no STARTTLS".to_owned()
+        }
         _ => format!("? {said}"),
     }
 }
