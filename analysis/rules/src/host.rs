@@ -89,7 +89,7 @@ pub struct SessionTally {
     pub unknown: u16,
     /// TLS stands.
     pub encrypted: u16,
-    /// The handshake failed.
+    /// The handshake failed, and not for want of a suite or a group that other senders have.
     pub handshake_failed: u16,
     /// TLS stands, and the certificate is valid.
     pub authenticated: u16,
@@ -117,7 +117,7 @@ impl SessionTally {
             SessionOutcome::Answered => self.offered += 1,
             SessionOutcome::HandshakeFailed(_) => {
                 self.offered += 1;
-                self.handshake_failed += 1;
+                self.handshake_failed += u16::from(session.old_tls != Some(OldTls::Odd));
             }
             SessionOutcome::Encrypted => {
                 self.offered += 1;
@@ -372,7 +372,9 @@ impl HostAssessment {
     fn judge_age(&mut self, session: &SessionAssessment) {
         const RULE: RuleId = RuleId::MxTlsOld;
         match (session.outcome, session.old_tls) {
-            (SessionOutcome::Encrypted, _) | (_, Some(OldTls::Newer)) => self.note(RULE, Outcome::Pass),
+            (SessionOutcome::Encrypted, _) | (_, Some(OldTls::Odd | OldTls::Usual)) => {
+                self.note(RULE, Outcome::Pass);
+            }
             (SessionOutcome::Answered, _) => self.note(RULE, Outcome::Unknown),
             (SessionOutcome::HandshakeFailed(HandshakeFailure::ProtocolVersion), None) => {
                 self.note(RULE, Outcome::Unknown);

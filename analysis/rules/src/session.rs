@@ -42,8 +42,11 @@ pub enum OldTls {
     Tls10,
     /// The host takes TLS 1.1.
     Tls11,
-    /// The host takes TLS 1.2 or 1.3, with a suite or a group that our library does not have.
-    Newer,
+    /// The host takes TLS 1.2 or 1.3, with a suite or a group that our library does not have: a sender whose library has it
+    /// shakes hands.
+    Odd,
+    /// The host takes TLS 1.2 or 1.3 with what our library has too: it failed for another reason.
+    Usual,
     /// It takes none of them either.
     None,
 }
@@ -54,7 +57,8 @@ impl OldTls {
             Some("SSLv3") => Self::Ssl30,
             Some("TLSv1.0") => Self::Tls10,
             Some("TLSv1.1") => Self::Tls11,
-            Some("TLSv1.2" | "TLSv1.3") => Self::Newer,
+            Some("TLSv1.2" | "TLSv1.3") if is_usual(hello) => Self::Usual,
+            Some("TLSv1.2" | "TLSv1.3") => Self::Odd,
             _ => Self::None,
         }
     }
@@ -65,9 +69,22 @@ impl OldTls {
             Self::Ssl30 => Some("ssl-3"),
             Self::Tls10 => Some("tls-1-0"),
             Self::Tls11 => Some("tls-1-1"),
-            Self::Newer | Self::None => None,
+            Self::Odd | Self::Usual | Self::None => None,
         }
     }
+}
+
+/// Whether our library has the suite and the group of a key exchange: those of TLS 1.3, and ECDHE with AEAD.
+fn is_usual(hello: &LegacyHello) -> bool {
+    const CIPHERS: [&str; 3] = ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"];
+    const EXCHANGES: [&str; 3] = ["TLS_", "TLS_ECDHE_RSA_WITH_", "TLS_ECDHE_ECDSA_WITH_"];
+    let suite = hello.cipher_suite.as_deref().unwrap_or_default();
+    let has_suite = EXCHANGES
+        .iter()
+        .filter_map(|exchange| suite.strip_prefix(exchange))
+        .any(|rest| CIPHERS.contains(&rest));
+    has_suite
+        && hello.group.as_deref().is_none_or(|group| ["x25519", "secp256r1", "secp384r1"].contains(&group))
 }
 
 /// How far a session came.

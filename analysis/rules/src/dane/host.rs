@@ -7,7 +7,7 @@ use mxray_evidence::{AddressRecord, Lookup, LookupStatus, MailHostRow, Security}
 use super::{DaneOutcome, NearMiss};
 use crate::finding::Notes;
 use crate::rule::{Outcome, RuleId};
-use crate::session::{SessionAssessment, SessionOutcome};
+use crate::session::{OldTls, SessionAssessment, SessionOutcome};
 
 /// Names of leaves that are kept for the domains they may be for.
 const NAMES_MAX: usize = 64;
@@ -174,6 +174,8 @@ impl HostDane {
             (SessionOutcome::Absent | SessionOutcome::Rejected(_), _) => {
                 (RuleId::TlsaWithoutStarttls, None, at.to_owned())
             }
+            // A sender whose library has the suite sees more than we did.
+            (SessionOutcome::HandshakeFailed(_), _) if session.old_tls == Some(OldTls::Odd) => return,
             // That the handshake fails is a rule of its own.
             (SessionOutcome::HandshakeFailed(_), _) => {
                 self.failed += 1;

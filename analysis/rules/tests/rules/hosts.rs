@@ -330,6 +330,10 @@ fn rfc8996_a_host_that_takes_nothing_newer_than_tls_1_1() {
     let finding = odd.judge().findings.into_iter().find(|finding| finding.rule.name == "starttls-handshake");
     let detail = finding.and_then(|finding| finding.detail).unwrap();
     assert!(detail.ends_with("; it takes TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA"), "{detail}");
+    let verdict = odd.judge().verdict;
+    assert_eq!([verdict.opportunistic, verdict.sts], ["unknown"; 2], "senders that have the suite deliver");
+    let verdict = neither.judge().verdict;
+    assert_eq!([verdict.opportunistic, verdict.sts], ["cleartext", "deferred"]);
     let unasked = refused("protocol_version", None);
     assert_eq!(unasked.unknowns(), ["mx-tls-old"]);
     assert_eq!(Case::sound().outcome("mx-tls-old"), Outcome::Pass);
