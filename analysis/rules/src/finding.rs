@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use mxray_evidence::derived::{FindingRow, VerdictRow};
 
+use crate::harmless::printable;
 use crate::rule::{Effect, Outcome, Rule, RuleId, rules};
 
 /// A rule that a subject violates, or on which it could not be judged.
@@ -25,15 +26,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// As a row of `findings`.
+    /// As a row of `findings`. Names in its words may hold what strangers like: they are made printable.
     pub fn to_row(&self, domain: &str) -> FindingRow {
         FindingRow {
             domain: domain.to_owned(),
             subject: self.subject.clone(),
             rule: self.rule.name.to_owned(),
             outcome: self.outcome.as_str().to_owned(),
-            cause: self.cause.as_deref().map(str::to_owned),
-            detail: self.detail.clone(),
+            cause: self.cause.as_deref().map(|cause| printable(cause).into_owned()),
+            detail: self.detail.as_deref().map(|detail| printable(detail).into_owned()),
             effect: self.effect.as_str().to_owned(),
             report_type: self.rule.report_type.map(str::to_owned),
         }

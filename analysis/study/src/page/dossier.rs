@@ -113,12 +113,13 @@ impl Evidence {
         let named: BTreeSet<String> =
             all.domains.values().flat_map(|domain| domain.mx_hosts.iter().cloned()).collect();
         run.for_each::<MailHostRow>(|row| {
-            if named.contains(&row.host) {
-                all.hosts.entry(row.host.clone()).or_default().addressed(&row);
+            let host = line(&row.host);
+            if named.contains(&host) {
+                all.hosts.entry(host).or_default().addressed(&row);
             }
         })?;
         run.for_each::<SmtpSessionRow>(|row| {
-            let host = all.hosts.get_mut(&row.host).filter(|host| host.sessions.len() < ITEMS_MAX);
+            let host = all.hosts.get_mut(&line(&row.host)).filter(|host| host.sessions.len() < ITEMS_MAX);
             if let Some(host) = host {
                 host.sessions.push(SessionEvidence::of(&row));
             }
@@ -181,7 +182,7 @@ impl DomainEvidence {
         mx.dedup();
         let mx_hosts = mx.iter().map(|(_, host)| *host).filter(|host| *host != ".");
         Self {
-            mx_hosts: some(mx_hosts).iter().map(|host| (*host).to_owned()).collect(),
+            mx_hosts: some(mx_hosts).iter().map(|host| line(host)).collect(),
             mx: some(mx.iter())
                 .iter()
                 .map(|(preference, host)| line(&format!("{preference} {host}")))
@@ -267,12 +268,12 @@ impl SessionEvidence {
             }
         }
         Self {
-            address: row.address.clone(),
+            address: line(&row.address),
             asked: utc(row.started),
             lines,
             tls: row.tls.as_ref().map(tls),
             chain: row.tls.as_ref().map(chain).unwrap_or_default(),
-            reused_from: row.reused_from.clone(),
+            reused_from: row.reused_from.as_deref().map(line),
             ended: ended(&row.ending),
         }
     }
@@ -299,7 +300,7 @@ impl CertificateEvidence {
 }
 
 fn addresses(a: &Lookup<AddressRecord>, aaaa: &Lookup<AddressRecord>) -> Vec<String> {
-    some(a.records.iter().chain(&aaaa.records)).iter().map(|record| record.address.clone()).collect()
+    some(a.records.iter().chain(&aaaa.records)).iter().map(|record| line(&record.address)).collect()
 }
 
 fn alias(a: &Lookup<AddressRecord>, aaaa: &Lookup<AddressRecord>) -> Option<String> {

@@ -21,12 +21,12 @@
   const counts = roll.counts;
 
   function worst(row) {
-    if (counts.refusing[row]) return "mail is refused";
+    if (counts.refusing[row]) return verdict("both", row) === "deferred" || verdict("sts", row) === "deferred" ? "mail is refused" : "refused at some hosts";
     if (counts.downgrading[row]) return "open to an attacker";
     if (counts.lints[row]) return "could be better";
     return counts.unknowns[row] ? "not fully measured" : "nothing wrong";
   }
-  const WORST = ["mail is refused", "open to an attacker", "could be better", "not fully measured", "nothing wrong"];
+  const WORST = ["mail is refused", "refused at some hosts", "open to an attacker", "could be better", "not fully measured", "nothing wrong"];
 
   function protection(row) {
     const delivery = verdict("both", row), attacker = verdict("both_attacker", row);

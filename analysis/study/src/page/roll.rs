@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use mxray_evidence::RunDir;
 use mxray_evidence::derived::{FindingRow, VerdictRow};
 use mxray_evidence::{Table, read_rows};
+use mxray_rules::printable;
 use serde::Serialize;
 
 use super::dossier::Evidence;
@@ -47,7 +48,9 @@ struct Words {
 }
 
 impl Words {
+    /// A word as it may be shown: what strangers wrote is made printable here.
     fn push(&mut self, word: &str) {
+        let word = &*printable(word);
         let number = self.numbers.get(word).copied().unwrap_or_else(|| {
             let number = self.list.len() as u32;
             self.list.push(word.to_owned());
@@ -125,13 +128,16 @@ impl Roll {
             rules: mxray_rules::rules().iter().map(RuleText::of).collect(),
             evidence,
         };
-        for (row, verdict) in verdicts.into_iter().enumerate() {
+        for (row, verdict) in verdicts.iter().enumerate() {
             roll.push(row, verdict);
+        }
+        for (name, _) in &mut roll.inputs {
+            *name = printable(name).into_owned();
         }
         Ok(roll)
     }
 
-    fn push(&mut self, row: usize, verdict: VerdictRow) {
+    fn push(&mut self, row: usize, verdict: &VerdictRow) {
         let words = [
             ("record", verdict.record.as_str()),
             ("policy", &verdict.policy),
@@ -178,7 +184,7 @@ impl Roll {
         counts.mx_matched.push(verdict.mx_matched);
         counts.max_age.push(verdict.max_age);
         counts.rank.push(verdict.rank);
-        self.domains.push(verdict.domain);
+        self.domains.push(printable(&verdict.domain).into_owned());
     }
 }
 

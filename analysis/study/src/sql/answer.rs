@@ -1,5 +1,6 @@
 //! The answer to a query, in the forms that people and programs ask for.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use arrow::array::RecordBatch;
@@ -12,6 +13,7 @@ use datafusion::physical_plan::common::collect;
 
 use crate::StudyError;
 use crate::grid::Grid;
+use crate::harmless::cell;
 
 /// The answer to a query: its columns, and its rows as they are made.
 pub struct Answer {
@@ -48,15 +50,20 @@ impl Answer {
         Ok(grid)
     }
 
-    /// Writes it as CSV (RFC 4180), a header first, as the rows come. Null is an empty field.
+    /// Writes it as CSV (RFC 4180), a header first, as the rows come. Null is an empty field. Text that a spreadsheet would take
+    /// for a formula, or a terminal obey, is made harmless; JSON has it as it is.
     pub async fn write_csv(mut self, out: impl Write) -> Result<(), StudyError> {
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(self.schema.fields().iter().map(|field| field.name())).map_err(written)?;
+        let numbers: Vec<bool> =
+            self.schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
         while let Some(batch) = self.next().await? {
             let mut failed = Ok(());
             cells(&batch, |row| {
                 if failed.is_ok() {
-                    failed = writer.write_record(&row).map_err(written);
+                    let shown = row.iter().zip(&numbers);
+                    let shown = shown.map(|(text, number)| if *number { text.into() } else { cell(text) });
+                    failed = writer.write_record(shown.map(Cow::into_owned)).map_err(written);
                 }
             })?;
             failed?;

@@ -1,8 +1,10 @@
 //! Studies of small runs that are made for the purpose.
 
+mod browser;
 mod classify;
 mod compare;
 mod grid;
+mod poisoned;
 mod report;
 mod run;
 mod sql;

@@ -69,14 +69,14 @@ fn run_of(folder: &Path, chunks: u32, domains: u64, is_late: bool) -> RunDir {
     run
 }
 
-fn write<T: Table>(run: &RunDir, chunk: u32, rows: &[T]) {
+pub(crate) fn write<T: Table>(run: &RunDir, chunk: u32, rows: &[T]) {
     let label = PartLabel { run_id: LABEL.into(), chunk: Some(chunk) };
     let mut writer = PartWriter::create(&run.part_path::<T>(chunk), &label).expect("create");
     writer.write(rows).expect("write");
     writer.finish().expect("finish").publish().expect("publish");
 }
 
-fn manifest(counts: Counts) -> Manifest {
+pub(crate) fn manifest(counts: Counts) -> Manifest {
     Manifest {
         schema_version: SCHEMA_VERSION,
         mxray_version: "0".into(),
@@ -97,7 +97,7 @@ fn manifest(counts: Counts) -> Manifest {
     }
 }
 
-fn lookup<R>(name: &str, records: Vec<R>) -> Lookup<R> {
+pub(crate) fn lookup<R>(name: &str, records: Vec<R>) -> Lookup<R> {
     Lookup {
         name: name.into(),
         started: 1,
@@ -116,7 +116,7 @@ fn lookup<R>(name: &str, records: Vec<R>) -> Lookup<R> {
     }
 }
 
-fn domain(n: u64) -> DomainRow {
+pub(crate) fn domain(n: u64) -> DomainRow {
     let name = format!("d{n}.example");
     let txt = TxtRecord { segments: vec![ByteBuf::from(*b"v=STSv1; id=1;")], ttl: 1 };
     DomainRow {
@@ -150,7 +150,7 @@ fn tls(sni: &str) -> TlsObservation {
     }
 }
 
-fn policy(domain: &str, chunk: u32) -> PolicyRow {
+pub(crate) fn policy(domain: &str, chunk: u32) -> PolicyRow {
     let host = format!("mta-sts.{domain}");
     let address = AddressRecord { address: "127.0.0.2".into(), ttl: 1 };
     PolicyRow {
@@ -171,13 +171,13 @@ fn policy(domain: &str, chunk: u32) -> PolicyRow {
     }
 }
 
-fn mail_host(host: &str) -> MailHostRow {
+pub(crate) fn mail_host(host: &str) -> MailHostRow {
     let address = AddressRecord { address: "127.0.0.3".into(), ttl: 1 };
     let tlsa = lookup(&format!("_25._tcp.{host}"), vec![]);
     MailHostRow { host: host.into(), a: lookup(host, vec![address]), aaaa: lookup(host, vec![]), tlsa }
 }
 
-fn session(host: &str) -> SmtpSessionRow {
+pub(crate) fn session(host: &str) -> SmtpSessionRow {
     let reply = |stage: &str, code: u16, line: &str| Reply {
         stage: stage.into(),
         code: Some(code),
@@ -206,7 +206,7 @@ fn session(host: &str) -> SmtpSessionRow {
 }
 
 /// Not a certificate at all: what matters here is that it is found.
-fn certificate() -> CertificateRow {
+pub(crate) fn certificate() -> CertificateRow {
     CertificateRow {
         sha256: ByteBuf::from([7; 32]),
         der: ByteBuf::from([0x30, 0x00]),
