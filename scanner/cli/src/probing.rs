@@ -101,7 +101,7 @@ pub(crate) struct ProbeFlags {
     /// Roots to trust beside the built-in ones when certificates are judged; repeatable.
     #[arg(long, value_name = "FILE.pem", help_heading = "Judgement")]
     pub(crate) trust_roots: Vec<PathBuf>,
-    /// Seed of every random choice that the evidence can show.
+    /// Seed of every random choice that the evidence can show: the order of the input within a `--window`.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Judgement")]
     pub(crate) seed: u64,
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args, ValueEnum};
-use mxray_engine::{Extras, Input, Progress, ScanConfig, Stages, Stop, StopReason};
+use mxray_engine::{Extras, Input, Progress, ScanConfig, Stages, Stop, StopReason, WINDOW_LINES_MAX};
 use mxray_evidence::HowEnded;
 
 use self::display::Display;
@@ -48,6 +48,10 @@ pub(crate) struct ScanArgs {
     /// Lines of input in a chunk, which is committed as a whole.
     #[arg(long, value_name = "N", default_value = "10000")]
     chunk_lines: NonZeroU64,
+    /// Lines of input that are read ahead and scanned in an order that `--seed` draws, so that what one operator holds is
+    /// not asked for in a row; 1 keeps the order of the input, and waits for no line but the next.
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = window)]
+    window: usize,
     /// Go on with the run in `--out` where its journal ends.
     #[arg(long)]
     resume: bool,
@@ -180,6 +184,7 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
             legacy_tls: args.on_request.legacy_tls,
         },
         chunk_lines: args.chunk_lines.get(),
+        window_lines: args.window,
         resume: args.resume,
         sni_samples: args.sni_samples,
         refusal_retries: args.refusal_retries,
@@ -191,6 +196,12 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
         config.extra["clock_ahead_days"] = args.clock_ahead.into();
     }
     Ok(config)
+}
+
+/// Lines of a window.
+fn window(text: &str) -> Result<usize, String> {
+    let told = || format!("a number of lines from 1 to {WINDOW_LINES_MAX} is wanted");
+    text.parse().ok().filter(|lines| (1..=WINDOW_LINES_MAX).contains(lines)).ok_or_else(told)
 }
 
 /// A time, or `none`.

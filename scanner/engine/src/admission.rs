@@ -20,7 +20,7 @@ use crate::owed::Owed;
 use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
 use crate::scan::off_the_runtime;
-use crate::source::{Fate, InputDigest, Line, Mark, Message, SourceError};
+use crate::source::{Fate, Line, Mark, Message, SourceError};
 use crate::stop::{Stop, StopReason};
 use crate::tray::Tray;
 
@@ -195,7 +195,7 @@ impl Admission {
 
     async fn admit(&self, line: Box<Line>, place: Option<OwnedSemaphorePermit>, cutter: &mut Cutter) {
         let chunk = cutter.chunk().await;
-        let Line { number, fate, digest } = *line;
+        let Line { turn, fate, digest } = *line;
         add(&self.progress.lines, 1);
         match (fate, place) {
             (Fate::Scan(target), Some(place)) => self.pipeline.begin_domain(target, &chunk, place),
@@ -205,7 +205,7 @@ impl Admission {
             }
             (Fate::Scan(_), None) => unreachable!("place_for gives every line to be scanned a place"),
         }
-        cutter.count(number, digest);
+        cutter.count(turn, digest);
     }
 }
 
@@ -220,15 +220,10 @@ pub(crate) struct Cutter {
     lines_max: u64,
     next: u32,
     open: Option<OpenChunk>,
-    /// The last line let in.
-    last_line: u64,
-    digest: Digest,
-}
-
-/// The digest up to the last line, as text only when it is asked for.
-enum Digest {
-    Text(String),
-    Running(InputDigest),
+    /// The turn of the last line let in.
+    last_turn: u64,
+    /// The input's digest at the end of its window.
+    digest: Arc<str>,
 }
 
 struct OpenChunk {
@@ -259,8 +254,8 @@ impl Cutter {
             lines_max: config.chunk_lines,
             next,
             open: None,
-            last_line: mark.line,
-            digest: Digest::Text(if mark.line == 0 { InputDigest::default().to_text() } else { mark.digest }),
+            last_turn: mark.line,
+            digest: mark.digest.into(),
         }
     }
 
@@ -287,9 +282,9 @@ impl Cutter {
     }
 
     /// Counts a line into the open chunk, and closes it if it is full.
-    fn count(&mut self, line: u64, digest: InputDigest) {
-        self.last_line = line;
-        self.digest = Digest::Running(digest);
+    fn count(&mut self, turn: u64, digest: Arc<str>) {
+        self.last_turn = turn;
+        self.digest = digest;
         if let Some(open) = &mut self.open {
             open.lines += 1;
             if open.lines >= self.lines_max {
@@ -306,12 +301,8 @@ impl Cutter {
             chunk.withdraw();
             return;
         }
-        let input_digest = match &self.digest {
-            Digest::Text(text) => text.clone(),
-            Digest::Running(digest) => digest.to_text(),
-        };
         self.last_cut = Instant::now();
-        chunk.close(End { lines, last_line: self.last_line, input_digest });
+        chunk.close(End { lines, last_line: self.last_turn, input_digest: self.digest.to_string() });
     }
 
     /// Closes the open chunk; or one without lines, if something lies on the tray that wants to be written.

@@ -43,9 +43,9 @@ pub(crate) enum Found {
 pub(crate) struct End {
     /// Its lines.
     pub(crate) lines: u64,
-    /// The last of them, counted over the whole input.
+    /// The last of them, counted in the order of the scan.
     pub(crate) last_line: u64,
-    /// The digest of the input up to there.
+    /// The digest of the input up to the end of its window.
     pub(crate) input_digest: String,
 }
 

@@ -16,6 +16,8 @@ use crate::source::Input;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Domains in flight at most: their rows have to be held.
 const CONCURRENCY_MAX: usize = 1_000_000;
+/// Lines of a window at most: about 250 bytes each are held.
+pub const WINDOW_LINES_MAX: usize = 1_000_000;
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
 
@@ -69,8 +71,10 @@ pub struct ScanConfig {
     pub contact: String,
     /// A list of domains, addresses and prefixes that are left alone.
     pub opt_out: Option<PathBuf>,
-    /// The seed of every random choice that can be seen in the evidence.
+    /// The seed of every random choice that can be seen in the evidence: the order of the lines within a window.
     pub seed: u64,
+    /// Lines of the input that are shuffled together, at most [`WINDOW_LINES_MAX`]; 1 keeps its order.
+    pub window_lines: usize,
     /// Lines of input in a chunk, at most.
     pub chunk_lines: u64,
     /// Bytes of rows that may wait to be written. When there are more, the chunk is cut short and no line is let in
@@ -160,6 +164,7 @@ impl ScanConfig {
             contact: contact.into(),
             opt_out: None,
             seed: 0,
+            window_lines: 65_536,
             chunk_lines: 10_000,
             held_bytes_max: 256 << 20,
             parked_bytes_max: 256 << 20,
@@ -187,6 +192,9 @@ impl ScanConfig {
         if self.concurrency > CONCURRENCY_MAX {
             return wrong("the concurrency must be at most 1,000,000");
         }
+        if !(1..=WINDOW_LINES_MAX).contains(&self.window_lines) {
+            return wrong("the window must be of 1 to 1,000,000 lines");
+        }
         Ok(())
     }
 
@@ -203,6 +211,7 @@ impl ScanConfig {
             ("smtp_port", self.smtp_port.into()),
             ("sni_samples", self.sni_samples.into()),
             ("seed", self.seed.into()),
+            ("window_lines", self.window_lines.into()),
         ]
     }
 }

@@ -136,18 +136,19 @@ impl ScanError {
     /// Who has to mend it.
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Source(SourceError::NamesSeen { .. })
+            | Self::Busy { .. }
+            | Self::NoResolver
+            | Self::ResolverSilent { .. }
+            | Self::Sockets(_)
+            | Self::Folder { .. }
+            | Self::Damaged { .. } => ErrorClass::Environment,
             Self::Config(_)
             | Self::Source(_)
             | Self::OptOut(_)
             | Self::OutNotEmpty { .. }
             | Self::NothingToResume { .. }
             | Self::ResumeMismatch { .. } => ErrorClass::Usage,
-            Self::Busy { .. }
-            | Self::NoResolver
-            | Self::ResolverSilent { .. }
-            | Self::Sockets(_)
-            | Self::Folder { .. }
-            | Self::Damaged { .. } => ErrorClass::Environment,
             Self::StoppedEarly => ErrorClass::Interrupted,
             Self::Part { error } if error.io().is_some() => ErrorClass::Environment,
             Self::Part { .. } | Self::WorkLost { .. } | Self::Internal(_) => ErrorClass::Internal,

@@ -38,7 +38,7 @@ pub enum Event {
     ChunkCommitted {
         /// Its number.
         chunk: u32,
-        /// The last line it holds.
+        /// The last line it holds, counted in the order of the scan.
         last_line: u64,
         /// Rows it added.
         counts: Counts,

@@ -16,9 +16,10 @@ use crate::clock;
 use crate::commit::OpenRun;
 use crate::config::ScanConfig;
 use crate::error::ScanError;
+use crate::names_seen::NamesSeen;
 use crate::once::Once;
 use crate::owed::Owed;
-use crate::source::Mark;
+use crate::source::{Mark, SourceError};
 
 /// The file whose lock a scanner holds. It stays: a lock file that comes and goes is a race.
 const LOCK_FILE: &str = "lock";
@@ -29,7 +30,7 @@ pub(crate) struct Opened {
     /// Where the input goes on.
     pub(crate) mark: Mark,
     /// Domains that have a row.
-    pub(crate) domains: Once,
+    pub(crate) domains: NamesSeen,
     /// MX hosts that are probed, or are owed.
     pub(crate) hosts: Once,
     /// Report sinks that are looked up, or are owed.
@@ -114,11 +115,12 @@ fn begin(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<O
     // The manifest first: a folder is empty but for the lock, or it is a run that can be resumed.
     write_manifest(&dir, &manifest)?;
     let journal = prepare(&dir)?;
+    let domains = NamesSeen::new(dir.root());
     let run = OpenRun { dir, manifest, journal, certificates: Once::default(), _lock: lock };
     Ok(Opened {
         run,
         mark: Mark::default(),
-        domains: Once::default(),
+        domains,
         hosts: Once::default(),
         sinks: Once::default(),
         owed: Owed::default(),
@@ -148,27 +150,40 @@ fn resume(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<
     dir.for_each(|row: CertificateRow| {
         certificates.claim(&row.sha256);
     })?;
-    let (mut seen, mut domains) = (Seen::default(), Once::default());
-    let owed = Owed::read(&dir, config, &mut seen, |row| {
-        domains.claim(row.domain.as_bytes());
-    })?;
+    let mut seen = Seen::default();
+    let (owed, domains) = read_owed(&dir, config, &mut seen, NamesSeen::new(dir.root()))?;
     let Seen { hosts, sinks } = seen;
     let run = OpenRun { dir, manifest, journal, certificates, _lock: lock };
     Ok(Opened { run, mark, domains, hosts, sinks, owed })
 }
 
 /// Where the input of a scan would go on, the domains that have a row, and how many things are owed: without a touch.
-pub(crate) fn peek(config: &ScanConfig) -> Result<(Mark, Once, u64), ScanError> {
-    let mut domains = Once::default();
+pub(crate) fn peek(config: &ScanConfig) -> Result<(Mark, NamesSeen, u64), ScanError> {
+    let domains = NamesSeen::new(std::env::temp_dir());
     if !config.resume {
         return Ok((Mark::default(), domains, 0));
     }
     let dir = RunDir::new(&config.out);
     let committed = dir.committed().map_err(|e| ScanError::folder("reading", &dir.journal_path(), e))?;
-    let owed = Owed::read(&dir, config, &mut Seen::default(), |row| {
-        domains.claim(row.domain.as_bytes());
-    })?;
+    let (owed, domains) = read_owed(&dir, config, &mut Seen::default(), domains)?;
     Ok((mark_of(&committed), domains, owed.len() as u64))
+}
+
+/// What a run owes. What has a row, or is owed, is `seen`, and domains that have a row are claimed.
+fn read_owed(
+    dir: &RunDir,
+    config: &ScanConfig,
+    seen: &mut Seen,
+    mut domains: NamesSeen,
+) -> Result<(Owed, NamesSeen), ScanError> {
+    let mut kept = Ok(true);
+    let owed = Owed::read(dir, config, seen, |row| {
+        if kept.is_ok() {
+            kept = domains.claim(row.domain.as_bytes());
+        }
+    })?;
+    kept.map_err(|source| SourceError::NamesSeen { source })?;
+    Ok((owed, domains))
 }
 
 /// Where the input goes on behind what is committed.

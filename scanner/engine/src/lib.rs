@@ -3,8 +3,8 @@
 //! [`scan`] is all of it: a [`ScanConfig`] goes in, and a run comes out, a folder of evidence. On the way it goes
 //! through four places:
 //!
-//! - The *source* reads the inputs in a thread of its own, line by line. Every line gets a row: in `domains` if it
-//!   is a name that has not been seen, in `rejects` if it is anything else.
+//! - The *source* reads the inputs in a thread of its own, line by line, and shuffles them by the seed within a window.
+//!   Every line gets a row: in `domains` if it is a name that has not been seen, in `rejects` if it is anything else.
 //! - *Admission* lets lines in, as fast as was asked for and as many as can be held, and cuts them into *chunks*.
 //! - The *pipeline* does the asking: for a domain its lookups; for a domain that has an `_mta-sts` TXT its policy;
 //!   for each MX host, once, its addresses; for each of these, once, a session. None waits for another: what has to
@@ -41,6 +41,7 @@ mod folder;
 mod https;
 mod legacy;
 mod load;
+mod names_seen;
 mod net;
 mod once;
 mod opt_out;
@@ -70,7 +71,7 @@ pub mod bytes {
 
 pub use address::{AddressGate, is_global};
 pub use clock::{now, set_clock_ahead};
-pub use config::{Extras, ScanConfig, Stages};
+pub use config::{Extras, ScanConfig, Stages, WINDOW_LINES_MAX};
 pub use dns::{DnsSettings, Resolver, withheld_lookup};
 pub use error::{ErrorClass, ScanError};
 pub use events::{Event, EventSink};

@@ -24,7 +24,8 @@ impl Once {
     }
 }
 
-fn fingerprint(key: &[u8]) -> u128 {
+/// The first half of a key's SHA-256.
+pub(crate) fn fingerprint(key: &[u8]) -> u128 {
     let digest: [u8; 32] = Sha256::digest(key).into();
     let (half, _) = digest.split_at(16);
     u128::from_le_bytes(half.try_into().expect("half of 32 bytes is 16"))
@@ -32,7 +33,7 @@ fn fingerprint(key: &[u8]) -> u128 {
 
 /// A digest is its own hash.
 #[derive(Default)]
-struct Fold(u64);
+pub(crate) struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {

@@ -16,7 +16,7 @@ use crate::opt_out::{LeftAlone, OptOut};
 use crate::pacing::PacingLimits;
 use crate::pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
 use crate::progress::Progress;
-use crate::source::{Fate, Message, Source};
+use crate::source::{Fate, Message, Order, Source};
 
 /// Domains that are shown as examples.
 const EXAMPLES_MAX: usize = 5;
@@ -103,10 +103,11 @@ pub fn plan(mut config: ScanConfig) -> Result<Plan, ScanError> {
     config.check()?;
     let is_complete = folder::look(&config)?.is_some();
     let opt_out = config.opt_out.as_deref().map(OptOut::load).transpose()?.unwrap_or_default();
-    let warnings = descriptors::fit(&mut config.pacing).into_iter().collect();
     if config.resolvers.is_empty() {
         config.resolvers = system_resolvers()?;
     }
+    let (_, warning) = descriptors::fit(&mut config.pacing, config.resolvers.len());
+    let warnings = warning.into_iter().collect();
     let opted_out = (opt_out.domains_len(), opt_out.nets.len());
     let mut plan = Plan::of(&config, opted_out, warnings);
     if is_complete {
@@ -116,7 +117,9 @@ pub fn plan(mut config: ScanConfig) -> Result<Plan, ScanError> {
     let (mark, domains, owed) = folder::peek(&config)?;
     (plan.lines_committed, plan.owed) = (mark.line, owed);
     let source = Source::open(&config.inputs, config.column.as_deref(), Progress::default().into())?;
-    let mut messages = source.spawn(mark, domains, LeftAlone::new(opt_out)).map_err(ScanError::Sockets)?;
+    let order = Order { window_lines: config.window_lines, seed: config.seed };
+    let mut messages =
+        source.spawn(mark, order, domains, LeftAlone::new(opt_out)).map_err(ScanError::Sockets)?;
     while let Some(message) = messages.blocking_recv() {
         if let Message::Line(line) = message? {
             plan.count(line.fate);

@@ -26,7 +26,7 @@ use crate::opt_out::{OptOut, Watched};
 use crate::pipeline::Pipeline;
 use crate::progress::{Progress, add};
 use crate::reach;
-use crate::source::Source;
+use crate::source::{Order, Source};
 use crate::stop::Stop;
 use crate::tray::Tray;
 
@@ -91,7 +91,9 @@ pub async fn scan(
     let net = open_net(&config, dnssec, opt_out.unwrap_or_default())?;
     let Opened { mut run, mark, domains, hosts, sinks, owed } =
         open_folder(&config, Means { dnssec, ipv6 }).await?;
-    let mut lines = source.spawn(mark.clone(), domains, net.left_alone()).map_err(ScanError::Sockets)?;
+    let order = Order { window_lines: config.window_lines, seed: config.seed };
+    let left_alone = net.left_alone();
+    let mut lines = source.spawn(mark.clone(), order, domains, left_alone).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
         biased;

@@ -17,10 +17,11 @@ use crate::{Counts, Micros};
 pub struct Entry {
     /// Its number, from 0: entry `n` is line `n + 1` of the journal.
     pub chunk: u32,
-    /// The last line of the whole input that it holds, counted from 1; its first follows the last of the
-    /// chunk before.
+    /// Its last line, counted from 1 in the order of the scan, which is the input's but for the window in which
+    /// lines are shuffled; its first follows the last of the chunk before.
     pub last_line: u64,
-    /// A digest over every line of the input up to `last_line`, so that a resumed run notices another input.
+    /// A digest over every line of the input up to the end of the window that `last_line` is in, so that a resumed run
+    /// notices another input.
     pub input_digest: String,
     /// Rows it added to each table; `lines` are its lines of input.
     pub counts: Counts,

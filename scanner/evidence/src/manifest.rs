@@ -40,7 +40,8 @@ pub struct Manifest {
     /// only to be had there ends as `withheld`, `no-route`, and nobody is blamed for it. `None` in runs that did not ask.
     #[serde(default)]
     pub ipv6: Option<bool>,
-    /// The seed of every random choice that can be seen in the evidence.
+    /// The seed of every random choice that can be seen in the evidence; the window within which it orders the input is
+    /// `window_lines` of `config`.
     pub seed: u64,
     /// The inputs, as named on the command line.
     pub inputs: Vec<String>,

@@ -325,8 +325,9 @@ fn a_time_that_is_up_before_anything_was_asked_leaves_nothing() {
 fn the_second_ctrl_c_does_not_wait_for_what_is_in_flight() {
     let place = Place::of(1, WorldParams::only("sts-fetch-timeout", None).unwrap());
     let run = place.path("run");
-    let mut scan = Logging::start(place.scan(Path::new("-"), &run).stdin(Stdio::piped()));
-    // Kept open: the input has not ended.
+    // Kept open: the input has not ended, and no window of it is full but one of a line.
+    let input = ["--window", "1"];
+    let mut scan = Logging::start(place.scan(Path::new("-"), &run).args(input).stdin(Stdio::piped()));
     let mut input = scan.child.stdin.take().unwrap();
     writeln!(input, "{}", place.lab.world().name(0)).unwrap();
     let progress = scan.until("progress");

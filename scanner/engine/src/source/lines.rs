@@ -21,6 +21,11 @@ pub(super) struct Text<'a> {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<'a> Text<'a> {
+    /// A line that was read before.
+    pub(super) fn new(bytes: &'a [u8], too_long: bool) -> Self {
+        Self { bytes, too_long }
+    }
+
     /// Its bytes: all of them, or the first [`LINE_BYTES_MAX`] if it is too long.
     pub(super) fn bytes(self) -> &'a [u8] {
         self.bytes

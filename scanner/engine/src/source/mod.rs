@@ -5,12 +5,15 @@
 //! therefore not read: both lines are rejects.) A line's end is `\n` or `\r\n`; what follows the last `\n` is a
 //! line if it is not empty.
 //!
-//! Nothing here grows with the input but the set of names seen: a line longer than [`LINE_BYTES_MAX`] is
-//! streamed past, not held.
+//! Lines are scanned in an order that a seed draws, a window of the input after the other
+//! ([`window`]); their numbers are those of the input. Nothing here grows with the input: names that were seen are on the
+//! disk ([`NamesSeen`]), and a line longer than [`LINE_BYTES_MAX`] is streamed past, not held.
 
 mod lines;
 mod reader;
 mod shape;
+mod walk;
+mod window;
 
 use std::io;
 use std::path::PathBuf;
@@ -18,26 +21,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use mxray_evidence::{ByteBuf, InputColumn, RejectReason, RejectRow};
-use mxray_protocol::name::{DomainName, NameFlaw};
+use mxray_evidence::{InputColumn, RejectRow};
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use self::lines::LineReader;
 use self::reader::InputReader;
 pub use self::shape::ShapeError;
-use self::shape::{Record, Shape};
-use crate::once::Once;
+use self::walk::Walk;
+use crate::names_seen::NamesSeen;
 use crate::opt_out::LeftAlone;
 use crate::progress::Progress;
 
 /// Bytes of a line at most. The longest name is 253; a table's line carries more.
 pub const LINE_BYTES_MAX: usize = 4_096;
-/// Bytes of a rejected line that are kept.
-const REJECT_TEXT_BYTES_MAX: usize = 256;
-/// Lines read ahead of the scan.
-const LINES_AHEAD_MAX: usize = 1_024;
+/// Lines that wait to be let in, at most; they cover the time in which the next window is read.
+const LINES_AHEAD_MAX: usize = 4_096;
 
 /// Where domain names come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,16 +131,25 @@ pub enum SourceError {
         /// The lines that are there.
         found: u64,
     },
+    /// The names that were read cannot be kept account of.
+    #[error(
+        "putting the names that were read aside, on the disk of the run's folder: {source}. Mend it, then go on with \
+         --resume: what was committed is kept"
+    )]
+    NamesSeen {
+        /// What the operating system said.
+        source: io::Error,
+    },
 }
 
 /// A line of the input, and what becomes of it.
 pub(crate) struct Line {
-    /// Counted from 1 over all inputs.
-    pub(crate) number: u64,
+    /// Its place in the order of the scan, counted from 1 over all inputs.
+    pub(crate) turn: u64,
     /// What becomes of it.
     pub(crate) fate: Fate,
-    /// The digest over every line up to this one.
-    pub(crate) digest: InputDigest,
+    /// The digest over every line up to the end of its window.
+    pub(crate) digest: Arc<str>,
 }
 
 /// What becomes of a line.
@@ -157,6 +165,7 @@ pub(crate) enum Fate {
 pub(crate) struct Target {
     pub(crate) domain: String,
     pub(crate) source: String,
+    /// Its number in the input, counted from 1 over all inputs.
     pub(crate) line: u64,
     pub(crate) rank: Option<u64>,
     pub(crate) columns: Vec<InputColumn>,
@@ -185,10 +194,19 @@ impl InputDigest {
 /// Where a resumed run goes on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mark {
-    /// The last line that is committed; 0 is the beginning.
+    /// The [turn](Line::turn) of the last line that is committed; 0 is the beginning.
     pub(crate) line: u64,
-    /// [`InputDigest::to_text`] there.
+    /// [`Line::digest`] there.
     pub(crate) digest: String,
+}
+
+/// The order in which lines are scanned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    /// Lines of a window; 1 is the input's order.
+    pub(crate) window_lines: usize,
+    /// Decides the order within a window.
+    pub(crate) seed: u64,
 }
 
 /// The inputs of a scan, looked at and found readable.
@@ -231,22 +249,23 @@ impl Source {
         Ok(Self { inputs: found, column: column.map(str::to_owned), progress })
     }
 
-    /// Reads in a thread of its own, from behind `mark` on. The first message comes when `mark` is reached; an
+    /// Reads in a thread of its own, in this order, from behind `mark` on. `seen` are names that have a row. The first message comes when `mark` is reached; an
     /// error is the last one. Dropping the receiver ends the thread at its next line.
     pub(crate) fn spawn(
         self,
         mark: Mark,
-        seen: Once,
+        order: Order,
+        seen: NamesSeen,
         left_alone: LeftAlone,
     ) -> io::Result<mpsc::Receiver<Result<Message, SourceError>>> {
         let (sender, receiver) = mpsc::channel(LINES_AHEAD_MAX);
-        let walk = Walk { mark, seen, left_alone, sender, number: 0, digest: InputDigest::default() };
+        let walk = Walk::new(mark, order, seen, left_alone, sender);
         thread::Builder::new().name("source".into()).spawn(move || walk.run(self))?;
         Ok(receiver)
     }
 }
 
-/// Hands over every line of the inputs as a scan would read it: a domain and its rank, or a reject.
+/// Hands over every line of the inputs as a scan would read it, in their order: a domain and its rank, or a reject.
 pub fn read_inputs(
     inputs: &[Input],
     column: Option<&str>,
@@ -254,7 +273,8 @@ pub fn read_inputs(
 ) -> Result<(), SourceError> {
     let source = Source::open(inputs, column, Arc::default())?;
     let no_thread = |source| SourceError::Read { input: "in a thread of its own".to_owned(), source };
-    let spawned = source.spawn(Mark::default(), Once::default(), LeftAlone::default());
+    let (order, seen) = (Order { window_lines: 1, seed: 0 }, NamesSeen::new(std::env::temp_dir()));
+    let spawned = source.spawn(Mark::default(), order, seen, LeftAlone::default());
     let mut messages = spawned.map_err(no_thread)?;
     while let Some(message) = messages.blocking_recv() {
         if let Message::Line(read) = message? {
@@ -281,150 +301,6 @@ pub(crate) enum Message {
     Ready,
     /// The next line.
     Line(Box<Line>),
-}
-
-/// The receiver is gone: nobody wants more.
-struct Unwanted;
-
-/// The reading thread.
-struct Walk {
-    mark: Mark,
-    seen: Once,
-    left_alone: LeftAlone,
-    sender: mpsc::Sender<Result<Message, SourceError>>,
-    number: u64,
-    digest: InputDigest,
-}
-
-impl Walk {
-    fn run(mut self, source: Source) {
-        let outcome = self.walk(source);
-        if let Ok(Err(error)) = outcome {
-            // Nobody listens when the scan has ended for another reason.
-            let _ = self.sender.blocking_send(Err(error));
-        }
-    }
-
-    fn walk(&mut self, source: Source) -> Result<Result<(), SourceError>, Unwanted> {
-        if self.mark.line == 0 {
-            self.send(Message::Ready)?;
-        }
-        for FoundInput { input, kept } in source.inputs {
-            let counter = Arc::clone(&source.progress.input_bytes);
-            let reader =
-                kept.map_or_else(|| InputReader::open(&input, source.column.as_deref(), counter), Ok);
-            let walked = match reader {
-                Ok(reader) => self.walk_input(&input.to_string(), reader)?,
-                Err(error) => Err(error),
-            };
-            if walked.is_err() {
-                return Ok(walked);
-            }
-        }
-        if self.number < self.mark.line {
-            return Ok(Err(SourceError::ShorterInput { lines: self.mark.line, found: self.number }));
-        }
-        Ok(Ok(()))
-    }
-
-    fn walk_input(&mut self, name: &str, input: InputReader) -> Result<Result<(), SourceError>, Unwanted> {
-        let InputReader { bytes, shape } = input;
-        let mut lines = LineReader::new(bytes);
-        let mut header_due = shape.has_header();
-        loop {
-            let text = match lines.next(&mut self.digest) {
-                Ok(Some(text)) => text,
-                Ok(None) => return Ok(Ok(())),
-                Err(source) => return Ok(Err(SourceError::Read { input: name.to_owned(), source })),
-            };
-            self.number += 1;
-            let is_header = header_due && text.is_content();
-            header_due &= !is_header;
-            if self.number <= self.mark.line {
-                if self.number == self.mark.line {
-                    if self.digest.to_text() != self.mark.digest {
-                        return Ok(Err(SourceError::OtherInput { lines: self.mark.line }));
-                    }
-                    self.send(Message::Ready)?;
-                }
-                continue;
-            }
-            let fate = self.judge(name, &shape, text, is_header);
-            let line = Line { number: self.number, fate, digest: self.digest.clone() };
-            self.send(Message::Line(Box::new(line)))?;
-        }
-    }
-
-    fn send(&self, message: Message) -> Result<(), Unwanted> {
-        self.sender.blocking_send(Ok(message)).map_err(|_| Unwanted)
-    }
-
-    fn judge(&mut self, source: &str, shape: &Shape, text: lines::Text<'_>, is_header: bool) -> Fate {
-        let target = if is_header { Err(RejectReason::Header.into()) } else { self.target(shape, text) };
-        match target {
-            Ok((domain, record)) => Fate::Scan(Target {
-                domain,
-                source: source.to_owned(),
-                line: self.number,
-                rank: record.rank,
-                columns: record.columns,
-            }),
-            Err(Rejection { reason, detail }) => Fate::Reject(RejectRow {
-                source: source.to_owned(),
-                line: self.number,
-                reason: reason.as_str().to_owned(),
-                detail,
-                text: ByteBuf::from(&text.bytes()[..text.bytes().len().min(REJECT_TEXT_BYTES_MAX)]),
-            }),
-        }
-    }
-
-    fn target(&mut self, shape: &Shape, text: lines::Text<'_>) -> Result<(String, Record), Rejection> {
-        if text.is_too_long() {
-            return Err(RejectReason::LineTooLong.into());
-        }
-        let text = std::str::from_utf8(text.bytes()).map_err(|_| RejectReason::NotUtf8)?;
-        match text.trim_start().chars().next() {
-            None => return Err(RejectReason::Empty.into()),
-            Some('#') => return Err(RejectReason::Comment.into()),
-            Some(_) => {}
-        }
-        let record = shape
-            .read(text)
-            .map_err(|why| Rejection { reason: RejectReason::ColumnMissing, detail: Some(why.to_owned()) })?;
-        let domain = DomainName::parse(record.domain.trim())?.into_string();
-        if self.left_alone.now().names(&domain) {
-            return Err(RejectReason::OptOut.into());
-        }
-        if !self.seen.claim(domain.as_bytes()) {
-            return Err(RejectReason::Duplicate.into());
-        }
-        Ok((domain, record))
-    }
-}
-
-/// Why a line is not scanned.
-struct Rejection {
-    reason: RejectReason,
-    detail: Option<String>,
-}
-
-impl From<RejectReason> for Rejection {
-    fn from(reason: RejectReason) -> Self {
-        Self { reason, detail: None }
-    }
-}
-
-impl From<NameFlaw> for Rejection {
-    fn from(flaw: NameFlaw) -> Self {
-        let reason = match flaw {
-            NameFlaw::Empty => RejectReason::ColumnMissing,
-            NameFlaw::IpAddress => RejectReason::IpAddress,
-            NameFlaw::SingleLabel => RejectReason::SingleLabel,
-            _ => RejectReason::NotADomain,
-        };
-        Self { reason, detail: Some(flaw.to_string()) }
-    }
 }
 
 #[cfg(test)]

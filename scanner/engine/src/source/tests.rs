@@ -5,13 +5,32 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::walk::REJECT_TEXT_BYTES_MAX;
 use super::*;
+
+/// The order of the input.
+const AS_IT_STANDS: Order = Order { window_lines: 1, seed: 0 };
+
+fn none_seen() -> NamesSeen {
+    NamesSeen::new(std::env::temp_dir())
+}
 
 /// Everything a source says of some files, after a mark.
 fn read_from(files: &[&Path], column: Option<&str>, mark: Mark) -> Result<Vec<Line>, SourceError> {
+    read_in(AS_IT_STANDS, files, column, mark, none_seen())
+}
+
+/// The same, in some order, of names of which some were seen.
+fn read_in(
+    order: Order,
+    files: &[&Path],
+    column: Option<&str>,
+    mark: Mark,
+    seen: NamesSeen,
+) -> Result<Vec<Line>, SourceError> {
     let inputs: Vec<Input> = files.iter().map(|path| Input::Path(path.to_path_buf())).collect();
     let source = Source::open(&inputs, column, Arc::default())?;
-    let mut receiver = source.spawn(mark, Once::default(), LeftAlone::default()).expect("a thread");
+    let mut receiver = source.spawn(mark, order, seen, LeftAlone::default()).expect("a thread");
     let mut lines = Vec::new();
     let mut ready = false;
     while let Some(message) = receiver.blocking_recv() {
@@ -64,7 +83,7 @@ fn every_line_has_a_fate_and_a_number() {
             "last.example",
         ]
     );
-    assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    assert_eq!(lines.iter().map(|line| line.turn).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
     let Fate::Reject(row) = &lines[6].fate else { panic!("a reject") };
     assert_eq!((row.line, &row.text[..]), (7, &b"not a name"[..]));
     assert_eq!(row.detail.as_deref(), Some("the character ' ' does not stand in a domain name"));
@@ -169,7 +188,7 @@ fn a_file_that_breaks_off_ends_the_source_with_an_error() {
     fs::write(&path, &whole[..whole.len() / 2]).expect("write");
     let source = Source::open(&[Input::Path(path)], None, Arc::default()).expect("the beginning is sound");
     let mut receiver =
-        source.spawn(Mark::default(), Once::default(), LeftAlone::default()).expect("a thread");
+        source.spawn(Mark::default(), AS_IT_STANDS, none_seen(), LeftAlone::default()).expect("a thread");
     let mut last = None;
     while let Some(message) = receiver.blocking_recv() {
         assert!(last.is_none_or(|ok: bool| ok), "an error is the last message");
@@ -188,7 +207,7 @@ fn a_pipe_is_read_once_and_from_its_beginning() {
     let source = Source::open(&[Input::Path(path)], None, Arc::default()).expect("a readable pipe");
     drop(reader);
     let mut receiver =
-        source.spawn(Mark::default(), Once::default(), LeftAlone::default()).expect("a thread");
+        source.spawn(Mark::default(), AS_IT_STANDS, none_seen(), LeftAlone::default()).expect("a thread");
     let mut domains = Vec::new();
     while let Some(message) = receiver.blocking_recv() {
         if let Message::Line(line) = message.expect("readable") {
@@ -239,21 +258,108 @@ fn a_mark_skips_what_was_read_and_knows_another_input() {
     fs::write(&path, &text).expect("write");
     let all = read_from(&[&path], None, Mark::default()).expect("readable");
     for line in [1, 40, 100] {
-        let mark = Mark { line, digest: all[line as usize - 1].digest.to_text() };
+        let mark = Mark { line, digest: all[line as usize - 1].digest.to_string() };
         let rest = read_from(&[&path], None, mark).expect("the same input");
         assert_eq!(words(&rest), words(&all[line as usize..]));
         assert_eq!(
-            rest.last().map(|line| line.digest.to_text()),
-            all[line as usize..].last().map(|line| line.digest.to_text())
+            rest.last().map(|line| line.digest.clone()),
+            all[line as usize..].last().map(|line| line.digest.clone())
         );
     }
-    let mark = Mark { line: 40, digest: all[39].digest.to_text() };
+    let mark = Mark { line: 40, digest: all[39].digest.to_string() };
     fs::write(&path, text.replace("d7.", "e7.")).expect("write");
     let other = read_from(&[&path], None, mark.clone()).map(|lines| lines.len());
     assert!(matches!(other, Err(SourceError::OtherInput { lines: 40 })), "{other:?}");
     fs::write(&path, &text[..text.find("d39.").expect("there")]).expect("write");
     let shorter = read_from(&[&path], None, mark).map(|lines| lines.len());
     assert!(matches!(shorter, Err(SourceError::ShorterInput { lines: 40, found: 39 })), "{shorter:?}");
+}
+
+/// The number of a line in the input.
+fn number(line: &Line) -> u64 {
+    match &line.fate {
+        Fate::Scan(target) => target.line,
+        Fate::Reject(row) => row.line,
+    }
+}
+
+#[test]
+fn a_seed_shuffles_the_lines_of_a_window_which_keep_their_numbers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("list");
+    let text: String =
+        (0..95).fold("domain\n".to_owned(), |text, n| text + &format!("d{}.example\n", n % 90));
+    fs::write(&path, text).expect("write");
+    let read = |window_lines, seed| {
+        read_in(Order { window_lines, seed }, &[&path], None, Mark::default(), none_seen()).expect("readable")
+    };
+    let (plain, lines) = (read(1, 7), read(40, 7));
+    assert_eq!(lines.iter().map(|line| line.turn).collect::<Vec<_>>(), (1..=96).collect::<Vec<_>>());
+    for (window, numbers) in lines.chunks(40).zip([1..=40, 41..=80, 81..=96]) {
+        let mut found: Vec<u64> = window.iter().map(number).collect();
+        assert_ne!(found, numbers.clone().collect::<Vec<_>>());
+        found.sort_unstable();
+        assert_eq!(found, numbers.collect::<Vec<_>>(), "lines stay in their window");
+    }
+    // The same fate for each line, whatever the order: of two lines with one name the first is scanned.
+    let by_number = |lines: &[Line]| {
+        let mut sorted: Vec<_> =
+            lines.iter().map(|line| (number(line), words(std::slice::from_ref(line)))).collect();
+        sorted.sort();
+        sorted
+    };
+    assert_eq!(by_number(&lines), by_number(&plain));
+    assert_eq!(words(&lines), words(&read(40, 7)));
+    assert_ne!(words(&lines), words(&read(40, 8)), "the seed decides");
+}
+
+#[test]
+fn a_resumed_run_finds_the_shuffled_order_again_at_every_mark() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let text = |names: std::ops::Range<u32>| {
+        names.fold(String::new(), |text, n| text + &format!("d{}.example\n", n % 25))
+    };
+    fs::write(&one, text(0..33)).expect("write");
+    fs::write(&two, text(20..50)).expect("write");
+    let order = Order { window_lines: 12, seed: 3 };
+    let all = read_in(order, &[&one, &two], None, Mark::default(), none_seen()).expect("readable");
+    assert_eq!(all.len(), 63);
+    for line in 1..=63 {
+        let (done, rest) = all.split_at(line);
+        let mark = Mark { line: line as u64, digest: done[line - 1].digest.to_string() };
+        // As the rows of a run tell it.
+        let mut seen = none_seen();
+        for line in done {
+            if let Fate::Scan(target) = &line.fate {
+                assert!(seen.claim(target.domain.as_bytes()).expect("in memory"));
+            }
+        }
+        let found = read_in(order, &[&one, &two], None, mark, seen).expect("the same input");
+        let facts = |lines: &[Line]| -> Vec<_> {
+            lines.iter().map(|line| (line.turn, number(line), line.digest.clone())).collect()
+        };
+        assert_eq!(facts(&found), facts(rest), "after {line} lines");
+        assert_eq!(words(&found), words(rest), "after {line} lines");
+    }
+    // A line that is not scanned yet shares its window with one that is: the order of both hangs on it.
+    let mark = Mark { line: 5, digest: all[4].digest.to_string() };
+    fs::write(&one, text(0..33).replace("d11.", "e11.")).expect("write");
+    let other = read_in(order, &[&one, &two], None, mark, none_seen()).map(|lines| lines.len());
+    assert!(matches!(other, Err(SourceError::OtherInput { lines: 5 })), "{other:?}");
+}
+
+#[test]
+fn a_window_is_bounded_in_bytes_too() {
+    let line = format!("x.example{}\n", " ".repeat(4_000));
+    let text: String = (0..10_000).fold(String::new(), |text, n| text + &format!("d{n}{line}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("list");
+    fs::write(&path, text).expect("write");
+    let order = Order { window_lines: 1_000_000, seed: 1 };
+    let lines = read_in(order, &[&path], None, Mark::default(), none_seen()).expect("readable");
+    let windows: std::collections::HashSet<_> = lines.iter().map(|line| line.digest.clone()).collect();
+    assert_eq!((lines.len(), windows.len()), (10_000, 3), "40 MB of text, 16 MiB a window");
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -304,7 +410,7 @@ proptest! {
                     }).collect();
                     let distinct: std::collections::HashSet<_> = domains.iter().collect();
                     prop_assert_eq!(distinct.len(), domains.len(), "a domain is scanned once");
-                    seen.push(Some((words(&lines), lines.last().map(|line| line.digest.to_text()))));
+                    seen.push(Some((words(&lines), lines.last().map(|line| line.digest.clone()))));
                 }
                 // Refused whole, before anything is written: a table that does not say where its domains are, or
                 // a kind of file that is not read.

@@ -247,7 +247,7 @@ fn a_stale_part_does_not_slip_into_another_chunk() {
     let bench = Bench::new(3, WorldParams::clean());
     let names = fs::read_to_string(bench.lab.names_path()).expect("names");
     let input = bench.input("list", names.replace('\n', "\n#\n#\n"));
-    let config = ScanConfig { chunk_lines: 3, ..bench.config(input, "run") };
+    let config = ScanConfig { chunk_lines: 3, window_lines: 1, ..bench.config(input, "run") };
     bench.scan(config.clone()).expect("a scan");
     let run = bench.out("run");
     let whole = evidence(&run);
@@ -294,7 +294,8 @@ fn a_mail_host_whose_chunk_a_crash_took_is_probed_for_the_domain_that_stayed() {
 #[test]
 fn the_first_ctrl_c_finishes_what_was_admitted() {
     let bench = demo(200);
-    let config = ScanConfig { chunk_lines: 20, concurrency: 8, ..bench.config(bench.names(), "run") };
+    let plain = |out| ScanConfig { window_lines: 1, ..bench.config(bench.names(), out) };
+    let config = ScanConfig { chunk_lines: 20, concurrency: 8, ..plain("run") };
     let summary = bench
         .scan_watched(config.clone(), |event, stop| {
             if matches!(event, Event::ChunkCommitted { .. }) {
