@@ -1,8 +1,8 @@
 //! A run's evidence, judged: findings, verdicts, hosts and tallies under `derived/<id>/`.
 //!
 //! What many domains share is judged once: first every session, at its host; then every domain, which looks
-//! its hosts up. Memory holds the certificates and a short assessment a host, never the domains. Nothing that
-//! is written depends on when it was written: the same run under the same [`ClassifyOptions`] gives the same
+//! its hosts up. Memory holds a short assessment a host, never the domains; certificates are put into a file, and what is
+//! kept of each is where it stands there. Nothing that is written depends on when it was written: the same run under the same [`ClassifyOptions`] gives the same
 //! bytes.
 
 mod chains;
@@ -122,16 +122,17 @@ fn judge_chunk(
 ) -> Result<(), StudyError> {
     let mut policies = std::collections::HashMap::new();
     let mut judge_policy = |policy: PolicyRow| {
-        let chain = policy.tls.as_ref().and_then(|tls| chains.assess(tls, &policy.host, policy.started));
+        let chain = match &policy.tls {
+            Some(tls) => chains.assess(tls, &policy.host, policy.started)?,
+            None => None,
+        };
         policies.insert(policy.domain.clone(), (policy, chain));
+        Ok(())
     };
     let (run, late) = (late.run().clone(), late.take(chunk)?);
-    late.into_iter().for_each(&mut judge_policy);
+    late.into_iter().try_for_each(&mut judge_policy)?;
     for_each_in_chunk::<PolicyRow>(&run, chunk, |policy| {
-        if policy.chunk == chunk {
-            judge_policy(policy);
-        }
-        Ok(())
+        if policy.chunk == chunk { judge_policy(policy) } else { Ok(()) }
     })?;
     for_each_in_chunk::<DomainRow>(&run, chunk, |domain| {
         hosts.count(&domain);

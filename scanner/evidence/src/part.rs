@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::{AsArray, StringArray};
 use arrow::datatypes::{FieldRef, Schema};
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -142,6 +143,25 @@ pub fn read_rows<T: Table>(
     Ok(reader.map(move |batch| {
         let batch = batch.map_err(|e| PartError::new("reading", &path, e))?;
         serde_arrow::from_record_batch(&batch).map_err(|e| PartError::new("reading rows of", &path, e))
+    }))
+}
+
+/// Reads what a part's rows are about, batch by batch: its first column, which is a name, and nothing else of it.
+pub(crate) fn read_names(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<StringArray, PartError>> + use<>, PartError> {
+    let file = File::open(path).map_err(|e| PartError::new("opening", path, e))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| {
+            let first = ProjectionMask::roots(builder.parquet_schema(), [0]);
+            builder.with_projection(first).with_batch_size(ROWS_PER_BATCH).build()
+        })
+        .map_err(|e| PartError::new("opening", path, e))?;
+    let path = path.to_owned();
+    Ok(reader.map(move |batch| {
+        let batch = batch.map_err(|e| PartError::new("reading", &path, e))?;
+        let names = batch.column(0).as_string_opt::<i32>().cloned();
+        names.ok_or_else(|| PartError::new("reading names of", &path, "its first column is no text"))
     }))
 }
 

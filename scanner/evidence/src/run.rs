@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::part::{PartError, read_rows};
+use crate::part::{PartError, read_names, read_rows};
 use crate::{Home, Manifest, Table, journal, tables};
 
 /// The folder of a run: where things stand in it.
@@ -104,6 +104,18 @@ impl RunDir {
                 for rows in read_rows::<T>(&part)? {
                     rows?.into_iter().for_each(|row| each(chunk, row));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what each committed row of a table is about, in order: its first column, which is a name. Nothing else
+    /// of the row is read.
+    pub fn for_each_name<T: Table>(&self, mut each: impl FnMut(&str)) -> Result<(), PartError> {
+        let parts = self.parts::<T>().map_err(|e| PartError::new("reading the journal of", &self.root, e))?;
+        for part in parts {
+            for names in read_names(&part)? {
+                names?.iter().flatten().for_each(&mut each);
             }
         }
         Ok(())

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mxray_evidence::derived::HostRow;
-use mxray_evidence::{DomainRow, Lookup, MailHostRow, RunDir, SmtpSessionRow, TlsaRecord};
+use mxray_evidence::{DomainRow, MailHostRow, RunDir, SmtpSessionRow};
 use mxray_rules::{DaneOutcome, HostAssessment, SessionAssessment, assess_host, assess_session, match_host};
 
-use super::chains::Chains;
+use sha2::{Digest as _, Sha256};
+
+use super::chains::{Chains, slices};
+use super::for_each_in_chunk;
 use crate::StudyError;
 
 /// Every MX host of a run, by name.
@@ -22,32 +25,39 @@ struct Host {
     domains: u64,
 }
 
+/// A host of which not every session was read.
+struct Waiting {
+    row: MailHostRow,
+    /// Sessions that the run holds of it.
+    due: u32,
+    sessions: Vec<SessionAssessment>,
+}
+
 impl Hosts {
-    /// Judges every session, then every host over its sessions. `believed` is whether the resolvers' AD bits are.
+    /// Judges every session, and every host over its sessions as soon as the last of them was read, which may stand in a
+    /// later chunk. `believed` is whether the resolvers' AD bits are.
     pub(super) fn assess(run: &RunDir, chains: &mut Chains<'_>, believed: bool) -> Result<Self, StudyError> {
-        let published = if believed { published(run)? } else { HashMap::new() };
-        let mut sessions: HashMap<String, Vec<SessionAssessment>> = HashMap::new();
-        run.for_each::<SmtpSessionRow>(|row| {
-            let chain = row.tls.as_ref().and_then(|tls| chains.assess(tls, &row.host, row.started));
-            let mut assessment = assess_session(&row, chain, chains.at());
-            if let (Some(tls), Some(tlsa)) = (&row.tls, published.get(&row.host)) {
-                let shown = chains.ders(tls).unwrap_or_default();
-                let outcome = if shown.is_empty() { None } else { match_host(tlsa, &shown, assessment.at) };
-                // What another name was shown may match this one's records; where it does not, this one was not asked.
-                let counts = |outcome: &DaneOutcome| {
-                    row.reused_from.is_none()
-                        || matches!(outcome, DaneOutcome::Authenticated { .. } | DaneOutcome::Unusable)
-                };
-                assessment.dane = outcome.filter(counts);
-            }
-            sessions.entry(row.host).or_default().push(assessment);
-        })?;
+        let committed = run.committed().map_err(StudyError::file("reading the journal of", run.root()))?;
+        let mut due = sessions_by_host(run)?;
+        let mut waiting: HashMap<String, Waiting> = HashMap::new();
         let mut assessed = BTreeMap::new();
-        run.for_each::<MailHostRow>(|row| {
-            let of_host = sessions.remove(&row.host).unwrap_or_default();
-            let assessment = assess_host(&row, &of_host, believed);
-            assessed.insert(row.host, Host { assessment, domains: 0 });
-        })?;
+        for entry in committed {
+            for_each_in_chunk::<MailHostRow>(run, entry.chunk, |row| {
+                let due = due.remove(&digest(&row.host)).unwrap_or(0);
+                waiting.insert(row.host.clone(), Waiting { row, due, sessions: Vec::new() });
+                Ok(())
+            })?;
+            // A host's row is never committed after its sessions.
+            for_each_in_chunk::<SmtpSessionRow>(run, entry.chunk, |row| {
+                if let Some(host) = waiting.get_mut(&row.host) {
+                    host.sessions.push(host.assess(&row, chains, believed)?);
+                }
+                Ok(())
+            })?;
+            let complete = waiting.extract_if(|_, host| host.sessions.len() >= host.due as usize);
+            assessed.extend(complete.map(|(name, host)| (name, host.end(believed))));
+        }
+        assessed.extend(waiting.into_iter().map(|(name, host)| (name, host.end(believed))));
         Ok(Self { assessed, believed })
     }
 
@@ -75,13 +85,47 @@ impl Hosts {
     }
 }
 
-/// The TLSA lookups of the hosts that have records.
-fn published(run: &RunDir) -> Result<HashMap<String, Lookup<TlsaRecord>>, StudyError> {
-    let mut published = HashMap::new();
-    run.for_each::<MailHostRow>(|row| {
-        if !row.tlsa.records.is_empty() {
-            published.insert(row.host, row.tlsa);
+impl Waiting {
+    fn assess(
+        &self,
+        row: &SmtpSessionRow,
+        chains: &mut Chains<'_>,
+        believed: bool,
+    ) -> Result<SessionAssessment, StudyError> {
+        let chain = match &row.tls {
+            Some(tls) => chains.assess(tls, &row.host, row.started)?,
+            None => None,
+        };
+        let mut assessment = assess_session(row, chain, chains.at());
+        if let Some(tls) = row.tls.as_ref().filter(|_| believed && !self.row.tlsa.records.is_empty()) {
+            let shown = chains.shown(tls)?.unwrap_or_default();
+            let outcome =
+                if shown.is_empty() { None } else { match_host(&self.row.tlsa, &slices(&shown), assessment.at) };
+            // What another name was shown may match this one's records; where it does not, this one was not asked.
+            let counts = |outcome: &DaneOutcome| {
+                row.reused_from.is_none()
+                    || matches!(outcome, DaneOutcome::Authenticated { .. } | DaneOutcome::Unusable)
+            };
+            assessment.dane = outcome.filter(counts);
         }
-    })?;
-    Ok(published)
+        Ok(assessment)
+    }
+
+    fn end(self, believed: bool) -> Host {
+        Host { assessment: assess_host(&self.row, &self.sessions, believed), domains: 0 }
+    }
+}
+
+/// How many sessions a run holds with each MX host.
+fn sessions_by_host(run: &RunDir) -> Result<HashMap<[u8; 16], u32>, StudyError> {
+    let mut sessions = HashMap::new();
+    run.for_each_name::<SmtpSessionRow>(|host| *sessions.entry(digest(host)).or_default() += 1)?;
+    Ok(sessions)
+}
+
+/// A name in 16 bytes.
+fn digest(name: &str) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(name).into();
+    let (half, _) = digest.split_at(16);
+    half.try_into().expect("half of 32 bytes is 16")
 }
