@@ -71,11 +71,12 @@ pub async fn scan(
         () = stop.draining() => return Err(ScanError::StoppedEarly),
         source = open_source(&config, &progress) => source?,
     };
-    if let Some(warning) = descriptors::fit(&mut config.pacing) {
-        events.warn(warning);
-    }
     if config.resolvers.is_empty() {
         config.resolvers = system_resolvers()?;
+    }
+    let (resolver_connections, warning) = descriptors::fit(&mut config.pacing, config.resolvers.len());
+    if let Some(warning) = warning {
+        events.warn(warning);
     }
     let dnssec = tokio::select! {
         biased;
@@ -89,6 +90,7 @@ pub async fn scan(
         );
     }
     let net = open_net(&config, dnssec, opt_out.unwrap_or_default())?;
+    net.resolver.limit_connections(resolver_connections);
     let Opened { mut run, mark, domains, hosts, sinks, owed } =
         open_folder(&config, Means { dnssec, ipv6 }).await?;
     let order = Order { window_lines: config.window_lines, seed: config.seed };

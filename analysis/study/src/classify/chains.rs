@@ -36,7 +36,8 @@ impl<'a> Chains<'a> {
             return Ok(None);
         }
         let at = self.at().unwrap_or(seen);
-        let assessed = self.shown(tls)?.map(|chain| assess_chain(&slices(&chain), host, at, &self.opinion.store));
+        let assessed =
+            self.shown(tls)?.map(|chain| assess_chain(&slices(&chain), host, at, &self.opinion.store));
         self.incomplete += u64::from(assessed.is_none());
         Ok(assessed)
     }

@@ -99,8 +99,11 @@ impl Waiting {
         let mut assessment = assess_session(row, chain, chains.at());
         if let Some(tls) = row.tls.as_ref().filter(|_| believed && !self.row.tlsa.records.is_empty()) {
             let shown = chains.shown(tls)?.unwrap_or_default();
-            let outcome =
-                if shown.is_empty() { None } else { match_host(&self.row.tlsa, &slices(&shown), assessment.at) };
+            let outcome = if shown.is_empty() {
+                None
+            } else {
+                match_host(&self.row.tlsa, &slices(&shown), assessment.at)
+            };
             // What another name was shown may match this one's records; where it does not, this one was not asked.
             let counts = |outcome: &DaneOutcome| {
                 row.reused_from.is_none()

@@ -8,6 +8,7 @@ mod hostile;
 mod imc2025;
 mod judging;
 mod lab;
+mod limits;
 mod mxray;
 mod operating;
 mod planted;

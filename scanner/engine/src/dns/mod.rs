@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::descriptors::RESOLVER_CONNECTIONS_MAX;
 use answer::Answer;
 pub use answer::FromRecord;
 use channel::Channel;
@@ -39,8 +40,6 @@ use question::Question;
 const CHANNELS_A_RESOLVER: usize = 4;
 /// After so many queries a socket is replaced by one with another source port.
 const QUERIES_A_CHANNEL_MAX: u32 = 50_000;
-/// Connections to resolvers at a time, for truncated answers.
-const TCP_CONNECTIONS_MAX: usize = 128;
 
 /// Whom to ask, and how patiently.
 #[derive(Debug, Clone)]
@@ -96,7 +95,7 @@ impl Resolver {
             validating: settings.validating,
             turn: AtomicUsize::new(0),
             ids: RandomState::new(),
-            connections: Semaphore::new(TCP_CONNECTIONS_MAX),
+            connections: Semaphore::new(RESOLVER_CONNECTIONS_MAX as usize),
             strays,
         };
         let inner = Arc::new(inner);
@@ -142,6 +141,12 @@ impl Resolver {
     /// `TLSA` at a name (RFC 6698 §3).
     pub async fn tlsa(&self, name: &str) -> Lookup<TlsaRecord> {
         self.lookup(name, RecordType::TLSA).await
+    }
+
+    /// Has no more than so many connections at a time, for truncated answers, before the first is opened.
+    pub(crate) fn limit_connections(&self, connections_max: u32) {
+        let surplus = RESOLVER_CONNECTIONS_MAX.saturating_sub(connections_max);
+        self.inner.connections.forget_permits(surplus as usize);
     }
 
     /// Datagrams that answered no open question: late, or forged.
