@@ -261,6 +261,26 @@ fn an_empty_part_opens() {
 }
 
 #[test]
+fn a_disk_that_is_full_at_the_last_flush_is_told_as_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("part-000000.parquet");
+    // The device that is always full, in the place of the file.
+    std::os::unix::fs::symlink("/dev/full", path.with_extension("parquet.tmp")).expect("a link");
+    // So little that it stays in the writer's buffer to the end.
+    let mut writer = PartWriter::<RejectRow>::create(&path, &label()).expect("create");
+    let row = RejectRow {
+        source: "-".into(),
+        line: 1,
+        reason: RejectReason::Empty.as_str().into(),
+        detail: None,
+        text: ByteBuf::new(),
+    };
+    writer.write(&[row]).expect("into the buffer");
+    let error = writer.finish().map(drop).expect_err("no space is left");
+    assert_eq!(error.io().map(std::io::Error::kind), Some(std::io::ErrorKind::StorageFull), "{error}");
+}
+
+#[test]
 fn what_failed_is_not_what_is_absent() {
     let answered = |rcode| Lookup::<MxRecord> { rcode, ..lookup("d", vec![], Ending::Completed) };
     assert_eq!(answered(Some(0)).status(), LookupStatus::NoData);
