@@ -31,6 +31,6 @@ pub use grid::Grid;
 pub use harmless::cell;
 pub use moment::utc;
 pub use report::{Reader, Report, ReportOptions, ReportTable, report};
-pub use sql::{Answer, query};
+pub use sql::{Answer, query, query_runs};
 pub use tls_reports::{ReportedFailures, TlsReportsRead, match_tls_reports, read_tls_reports};
 pub use truth::{Defect, KnownDomain};

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::MemorySchemaProvider;
+use datafusion::common::TableReference;
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -39,6 +41,47 @@ pub async fn query(run: &RunDir, id: Option<&str>, sql: &str) -> Result<Answer, 
     Session::open(run, id)?.ask(sql).await
 }
 
+/// Answers `sql` over several runs, each with its classification, if there is one. The tables of the first stand under their
+/// names; those of each, in the order given, in the schemas `run1`, `run2` and so on; and `runs` says which is which.
+///
+/// Must be awaited inside a tokio runtime.
+pub async fn query_runs(runs: &[(RunDir, Option<String>)], sql: &str) -> Result<Answer, StudyError> {
+    let Some((first, id)) = runs.first() else { return Err(StudyError::Sql("no run is named".to_owned())) };
+    let session = Session::open(first, id.as_deref())?;
+    let catalog =
+        session.context.catalog("datafusion").expect("the catalogue that every session begins with");
+    for (number, (run, id)) in runs.iter().enumerate() {
+        let schema = schema_name(number);
+        catalog.register_schema(&schema, Arc::new(MemorySchemaProvider::new()))?;
+        session.tables(Some(&schema), run, id.as_deref())?;
+    }
+    session.context.register_batch("runs", table_of_runs(runs)?)?;
+    session.ask(sql).await
+}
+
+fn schema_name(number: usize) -> String {
+    format!("run{}", number + 1)
+}
+
+fn table_of_runs(runs: &[(RunDir, Option<String>)]) -> Result<RecordBatch, StudyError> {
+    let mut columns: [Vec<String>; 4] = Default::default();
+    for (number, (run, id)) in runs.iter().enumerate() {
+        let manifest = run.read_manifest().map_err(StudyError::file("reading", &run.manifest_path()))?;
+        let row = [
+            schema_name(number),
+            manifest.run_id,
+            crate::moment::utc(manifest.started),
+            id.clone().unwrap_or_default(),
+        ];
+        columns.iter_mut().zip(row).for_each(|(column, cell)| column.push(cell));
+    }
+    let [schema, run_id, started, classification] =
+        columns.map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
+    let named =
+        [("schema", schema), ("run_id", run_id), ("started", started), ("classification", classification)];
+    RecordBatch::try_from_iter(named).map_err(|error| StudyError::Sql(error.to_string()))
+}
+
 /// The tables of a run, under their names.
 pub(crate) struct Session {
     context: SessionContext,
@@ -54,20 +97,25 @@ impl Session {
         context.register_expr_planner(Arc::new(DatetimeFunctionPlanner))?;
         context.register_expr_planner(Arc::new(UnicodeFunctionPlanner))?;
         let session = Self { context };
-        session.evidence::<DomainRow>(run)?;
-        session.evidence::<PolicyRow>(run)?;
-        session.evidence::<MailHostRow>(run)?;
-        session.evidence::<SmtpSessionRow>(run)?;
-        session.evidence::<CertificateRow>(run)?;
-        session.evidence::<ReportSinkRow>(run)?;
-        session.evidence::<RejectRow>(run)?;
-        session.derived::<FindingRow>(run, id)?;
-        session.derived::<VerdictRow>(run, id)?;
-        session.derived::<HostRow>(run, id)?;
-        session.derived::<TallyRow>(run, id)?;
+        session.tables(None, run, id)?;
         session.codebook()?;
         session.context.register_batch(published::IMC2025, published::imc2025()?)?;
         Ok(session)
+    }
+
+    /// The tables of a run, in a schema if one is named.
+    fn tables(&self, schema: Option<&str>, run: &RunDir, id: Option<&str>) -> Result<(), StudyError> {
+        self.evidence::<DomainRow>(schema, run)?;
+        self.evidence::<PolicyRow>(schema, run)?;
+        self.evidence::<MailHostRow>(schema, run)?;
+        self.evidence::<SmtpSessionRow>(schema, run)?;
+        self.evidence::<CertificateRow>(schema, run)?;
+        self.evidence::<ReportSinkRow>(schema, run)?;
+        self.evidence::<RejectRow>(schema, run)?;
+        self.derived::<FindingRow>(schema, run, id)?;
+        self.derived::<VerdictRow>(schema, run, id)?;
+        self.derived::<HostRow>(schema, run, id)?;
+        self.derived::<TallyRow>(schema, run, id)
     }
 
     /// Plans and starts a query.
@@ -96,19 +144,28 @@ impl Session {
         Ok(())
     }
 
-    fn evidence<T: Table>(&self, run: &RunDir) -> Result<(), StudyError> {
+    fn evidence<T: Table>(&self, schema: Option<&str>, run: &RunDir) -> Result<(), StudyError> {
         let parts = run.parts::<T>().map_err(StudyError::file("reading the journal of", run.root()))?;
-        self.register::<T>(parts)
+        self.register::<T>(schema, parts)
     }
 
-    fn derived<T: Table>(&self, run: &RunDir, id: Option<&str>) -> Result<(), StudyError> {
+    fn derived<T: Table>(
+        &self,
+        schema: Option<&str>,
+        run: &RunDir,
+        id: Option<&str>,
+    ) -> Result<(), StudyError> {
         let path = id.map(|id| run.derived_path::<T>(id));
-        self.register::<T>(path.into_iter().filter(|path| path.exists()).collect())
+        self.register::<T>(schema, path.into_iter().filter(|path| path.exists()).collect())
     }
 
-    fn register<T: Table>(&self, parts: Vec<PathBuf>) -> Result<(), StudyError> {
+    fn register<T: Table>(&self, schema: Option<&str>, parts: Vec<PathBuf>) -> Result<(), StudyError> {
         let threads = self.context.copied_config().target_partitions();
-        self.context.register_table(T::NAME, Arc::new(PartsTable::new(T::schema(), parts, threads)))?;
+        let name = match schema {
+            Some(schema) => TableReference::partial(schema, T::NAME),
+            None => TableReference::bare(T::NAME),
+        };
+        self.context.register_table(name, Arc::new(PartsTable::new(T::schema(), parts, threads)))?;
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! The answer to a query, in the forms that people and programs ask for.
 
 use std::borrow::Cow;
+use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,6 +12,7 @@ use arrow::json::LineDelimitedWriter;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::common::collect;
+use parquet::arrow::ArrowWriter;
 
 use crate::StudyError;
 use crate::grid::Grid;
@@ -78,6 +81,18 @@ impl Answer {
             writer.write(&batch).map_err(written)?;
         }
         writer.finish().map_err(written)
+    }
+
+    /// Writes it as a Parquet file, as the rows come. The file has its name once it is whole.
+    pub async fn write_parquet(mut self, path: &Path) -> Result<(), StudyError> {
+        let tmp = path.with_extension("parquet.tmp");
+        let file = File::create(&tmp).map_err(StudyError::file("creating", &tmp))?;
+        let mut writer = ArrowWriter::try_new(file, self.schema(), None).map_err(written)?;
+        while let Some(batch) = self.next().await? {
+            writer.write(&batch).map_err(written)?;
+        }
+        let file = writer.into_inner().map_err(written)?;
+        file.sync_all().and_then(|()| fs::rename(&tmp, path)).map_err(StudyError::file("writing", path))
     }
 
     /// The next rows.

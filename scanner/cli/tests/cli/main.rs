@@ -12,6 +12,7 @@ mod limits;
 mod mxray;
 mod operating;
 mod planted;
+mod queries;
 mod real;
 mod scanning;
 mod sockets;
