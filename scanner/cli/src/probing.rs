@@ -55,7 +55,7 @@ pub(crate) struct ProbeFlags {
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "3s", help_heading = "Patience")]
     pub(crate) dns_timeout: Duration,
     /// Ask again so often when no answer comes.
-    #[arg(long, value_name = "N", default_value_t = 3, help_heading = "Patience")]
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Patience")]
     pub(crate) dns_retries: u32,
     /// Wait for one TCP connection to open.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s", help_heading = "Patience")]

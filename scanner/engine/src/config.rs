@@ -158,7 +158,7 @@ impl ScanConfig {
             policy_timeout: Duration::from_mins(1),
             smtp_timeout: Duration::from_mins(1),
             dns_timeout: Duration::from_secs(3),
-            dns_retries: 3,
+            dns_retries: 5,
             allow_nets: Vec::new(),
             ehlo_name: ehlo_name.into(),
             contact: contact.into(),

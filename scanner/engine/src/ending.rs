@@ -32,4 +32,4 @@ pub(crate) fn of_io(stage: Stage, error: &Error) -> Ending {
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 /// As Linux numbers it.
-const ENOBUFS: i32 = 105;
+pub(crate) const ENOBUFS: i32 = 105;

@@ -68,6 +68,8 @@ pub enum Event {
         how: HowEnded,
         /// What is committed.
         counts: Counts,
+        /// Replies of resolvers that answered no open question, and were dropped.
+        stray_replies: u64,
     },
 }
 

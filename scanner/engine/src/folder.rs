@@ -111,6 +111,7 @@ fn begin(config: &ScanConfig, means: Means, dir: RunDir, lock: File) -> Result<O
         config: serde_json::to_value(config)
             .map_err(|e| ScanError::Internal(format!("the configuration is no JSON: {e}")))?,
         counts: Counts::default(),
+        stray_replies: 0,
     };
     // The manifest first: a folder is empty but for the lock, or it is a run that can be resumed.
     write_manifest(&dir, &manifest)?;

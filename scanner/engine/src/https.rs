@@ -65,7 +65,7 @@ impl PolicyFetch {
             let ending = Some(Ending::withheld(Stage::Dns, OwnCause::OptOut));
             return Self { fetched, untried: Vec::new(), time_left, ending };
         }
-        let (a, aaaa) = tokio::join!(net.resolver.a(&host), net.resolver.aaaa(&host));
+        let (a, aaaa) = net.resolver.addresses(&host).await;
         let fetched = Fetched::new(domain, &host, a, aaaa);
         let mut untried = addresses(&fetched.row, net.settings.addresses_max);
         untried.reverse();

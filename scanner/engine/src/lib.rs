@@ -72,7 +72,7 @@ pub mod bytes {
 pub use address::{AddressGate, is_global};
 pub use clock::{now, set_clock_ahead};
 pub use config::{Extras, ScanConfig, Stages, WINDOW_LINES_MAX};
-pub use dns::{DnsSettings, Resolver, withheld_lookup};
+pub use dns::{DnsSettings, DomainLookups, Resolver, withheld_lookup};
 pub use error::{ErrorClass, ScanError};
 pub use events::{Event, EventSink};
 pub use https::{Fetched, fetch_policy};

@@ -20,7 +20,7 @@ use crate::beside::{Seen, aside_names, is_fetched, report_sinks};
 use crate::chunk::{Chunk, Found, Work};
 use crate::clock;
 use crate::config::{Extras, ScanConfig, Stages};
-use crate::dns::withheld_lookup;
+use crate::dns::{DomainLookups, withheld_lookup};
 use crate::errands::Errands;
 use crate::events::{Event, EventSink};
 use crate::https::PolicyFetch;
@@ -179,27 +179,24 @@ impl Pipeline {
         self.errands.close();
     }
 
+    /// Datagrams from resolvers that answered no open question.
+    pub(crate) fn strays(&self) -> u64 {
+        self.net.resolver.strays()
+    }
+
     /// Cancels every task; their chunks are broken and will not be written.
     pub(crate) fn abort(&self) {
         self.tasks.abort();
     }
 
     async fn measure_domain(self: Arc<Self>, target: Target, work: Work, place: OwnedSemaphorePermit) {
-        let domain = target.domain.as_str();
-        if self.net.opts_out(domain) {
+        if self.net.opts_out(&target.domain) {
             // It was on the list only after its line had been read.
             drop(place);
             self.progress.domains.end(false);
             return work.done(Found::Domain(Box::new(withheld_domain(target))));
         }
-        let resolver = &self.net.resolver;
-        let (sts_name, tlsrpt_name) = (format!("_mta-sts.{domain}"), format!("_smtp._tls.{domain}"));
-        let (mx, ns, sts_txt, tlsrpt_txt) = tokio::join!(
-            self.counted(resolver.mx(domain)),
-            self.counted(resolver.ns(domain)),
-            self.counted(resolver.txt(&sts_name)),
-            self.counted(resolver.txt(&tlsrpt_name)),
-        );
+        let DomainLookups { mx, ns, sts_txt, tlsrpt_txt } = self.look_up_domain(&target.domain).await;
         let Target { domain, source, line, rank, columns } = target;
         let aside_txt = Vec::new();
         let mut row =
@@ -241,12 +238,8 @@ impl Pipeline {
                     sink,
                 }
             } else {
-                let resolver = &this.net.resolver;
-                let (mx, a, aaaa) = tokio::join!(
-                    this.counted(resolver.mx(&sink)),
-                    this.counted(resolver.a(&sink)),
-                    this.counted(resolver.aaaa(&sink)),
-                );
+                let mx = this.counted(this.net.resolver.mx(&sink));
+                let (mx, (a, aaaa)) = tokio::join!(mx, this.look_up_addresses(&sink));
                 ReportSinkRow { sink, mx, a, aaaa }
             };
             promise.keep(Found::ReportSink(Box::new(row)));
@@ -298,8 +291,7 @@ impl Pipeline {
             let tlsa = withheld_lookup(&tlsa_name(&host), OwnCause::OptOut);
             MailHostRow { a: unasked(), aaaa: unasked(), tlsa, host }
         } else {
-            let resolver = &self.net.resolver;
-            let (a, aaaa) = tokio::join!(self.counted(resolver.a(&host)), self.counted(resolver.aaaa(&host)));
+            let (a, aaaa) = self.look_up_addresses(&host).await;
             let tlsa = self.tlsa(&host, &a, &aaaa).await;
             MailHostRow { host, a, aaaa, tlsa }
         };
@@ -359,6 +351,28 @@ impl Pipeline {
         self.progress.sessions.end(false);
         let row = withheld_session(promise.subject(), address, self.net.settings.smtp_port, cause);
         promise.keep(Found::Session(Box::new(row), Vec::new()));
+    }
+
+    async fn look_up_domain(&self, domain: &str) -> DomainLookups {
+        let counter = &self.progress.lookups;
+        counter.start_many(4);
+        let lookups = self.net.resolver.domain(domain).await;
+        let DomainLookups { mx, ns, sts_txt, tlsrpt_txt } = &lookups;
+        for is_measured in
+            [mx.is_measured(), ns.is_measured(), sts_txt.is_measured(), tlsrpt_txt.is_measured()]
+        {
+            counter.end(is_measured);
+        }
+        lookups
+    }
+
+    async fn look_up_addresses(&self, name: &str) -> (Lookup<AddressRecord>, Lookup<AddressRecord>) {
+        let counter = &self.progress.lookups;
+        counter.start_many(2);
+        let (a, aaaa) = self.net.resolver.addresses(name).await;
+        counter.end(a.is_measured());
+        counter.end(aaaa.is_measured());
+        (a, aaaa)
     }
 
     async fn counted<R>(&self, lookup: impl Future<Output = Lookup<R>>) -> Lookup<R> {

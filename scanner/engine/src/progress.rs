@@ -60,7 +60,11 @@ impl StageProgress {
     }
 
     pub(crate) fn start(&self) {
-        self.started.fetch_add(1, Ordering::Relaxed);
+        self.start_many(1);
+    }
+
+    pub(crate) fn start_many(&self, count: u64) {
+        self.started.fetch_add(count, Ordering::Relaxed);
     }
 
     /// It is left for later, as if it had not begun.

@@ -43,6 +43,8 @@ pub struct ScanSummary {
     pub already_complete: bool,
     /// What is committed, over all times it was resumed.
     pub counts: Counts,
+    /// Replies of resolvers that answered no open question, and were dropped; likewise.
+    pub stray_replies: u64,
 }
 
 /// Scans: reads the inputs, measures every domain, and leaves a run in `config.out`.
@@ -131,7 +133,7 @@ pub async fn scan(
     let writer = Writer { run, tray, progress, events: events.clone(), stop: stop.clone() };
     let written = writer.spawn(delivered).map_err(ScanError::Sockets)?;
     let (closing, written) = work(admission.run(cutter, owed), written, &pipeline, &stop).await?;
-    end(&config, closing, written, &stop, &events)
+    end(&config, closing, written, &pipeline, &stop, &events)
 }
 
 /// Lets lines in and waits until the last chunk is written; or, when the writer fails or the scan is to be left at
@@ -169,6 +171,7 @@ fn end(
     config: &ScanConfig,
     closing: Closing,
     written: Written,
+    pipeline: &Pipeline,
     stop: &Stop,
     events: &EventSink,
 ) -> Result<ScanSummary, ScanError> {
@@ -178,8 +181,10 @@ fn end(
         (Ok(()), Closing::InputEnded) if !stop.is_aborted() => (HowEnded::Completed, None),
         (Ok(()), _) => (HowEnded::Interrupted, None),
     };
+    run.manifest.stray_replies += pipeline.strays();
     let noted = run.end(how);
-    events.send(Event::Finished { how, counts: run.manifest.counts });
+    let Manifest { counts, stray_replies, .. } = run.manifest;
+    events.send(Event::Finished { how, counts, stray_replies });
     match error {
         // The first error says more than that the manifest could not be written after it.
         Some(error) => Err(error),
@@ -194,6 +199,7 @@ fn summary(config: &ScanConfig, manifest: &Manifest) -> ScanSummary {
         how: manifest.how_ended,
         already_complete: false,
         counts: manifest.counts,
+        stray_replies: manifest.stray_replies,
     }
 }
 

@@ -7,8 +7,8 @@ use crate::column::{Column, text};
 /// How an observation ended. What was captured before stands in the row beside it.
 ///
 /// `Withheld` is about us, not about them, and can only ever be judged `unknown`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Flat", try_from = "Flat")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Flat")]
 pub enum Ending {
     /// Everything that was asked for arrived.
     Completed,
@@ -203,7 +203,7 @@ words! {
 }
 
 /// The shape on disk: a struct of strings that every reader understands.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Flat {
     kind: String,
     stage: Option<String>,
@@ -211,23 +211,28 @@ struct Flat {
     detail: Option<String>,
 }
 
-impl From<Ending> for Flat {
-    fn from(ending: Ending) -> Self {
-        let (kind, stage, cause, detail) = match ending {
-            Ending::Completed => ("completed", None, None, None),
-            Ending::Stopped { stage, cause, detail } => {
-                ("stopped", Some(stage), Some(cause.as_str()), detail)
+/// The same on its way there: every row has some endings, and their words need not be copied.
+#[derive(Serialize)]
+#[serde(rename = "Flat")]
+struct FlatRef<'a> {
+    kind: &'static str,
+    stage: Option<&'static str>,
+    cause: Option<&'static str>,
+    detail: Option<&'a str>,
+}
+
+impl Serialize for Ending {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, stage, cause, detail) = match self {
+            Self::Completed => ("completed", None, None, &None),
+            Self::Stopped { stage, cause, detail } => {
+                ("stopped", Some(stage.as_str()), Some(cause.as_str()), detail)
             }
-            Ending::Withheld { stage, cause, detail } => {
-                ("withheld", Some(stage), Some(cause.as_str()), detail)
+            Self::Withheld { stage, cause, detail } => {
+                ("withheld", Some(stage.as_str()), Some(cause.as_str()), detail)
             }
         };
-        Self {
-            kind: kind.to_owned(),
-            stage: stage.map(|s| s.as_str().to_owned()),
-            cause: cause.map(str::to_owned),
-            detail,
-        }
+        FlatRef { kind, stage, cause, detail: detail.as_deref() }.serialize(serializer)
     }
 }
 

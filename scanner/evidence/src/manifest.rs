@@ -49,6 +49,10 @@ pub struct Manifest {
     pub config: serde_json::Value,
     /// What has been committed.
     pub counts: Counts,
+    /// Datagrams of resolvers that answered no open question, over all times it was resumed: late, or forged. Each was
+    /// dropped.
+    #[serde(default)]
+    pub stray_replies: u64,
 }
 
 /// Who asks.

@@ -94,6 +94,7 @@ pub(crate) fn manifest(counts: Counts) -> Manifest {
         inputs: vec!["list|with a bar.csv".into()],
         config: serde_json::Value::Null,
         counts,
+        stray_replies: 0,
     }
 }
 

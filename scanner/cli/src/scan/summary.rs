@@ -41,6 +41,13 @@ pub(super) fn text(summary: &ScanSummary, progress: &Progress, took: Duration) -
         };
         let _ = writeln!(text, "\n{} domains in {took}, {:.0} a second", HumanCount(domains), pace);
     }
+    if summary.stray_replies > 0 {
+        let strays = HumanCount(summary.stray_replies);
+        let _ = writeln!(
+            text,
+            "{strays} DNS replies answered no open question (late, or forged) and were dropped"
+        );
+    }
     let next = match summary.how {
         HowEnded::Completed => format!("{} classify {}", shell::program(), shell::word(&folder.to_string())),
         _ => shell::resuming(),

@@ -1,15 +1,17 @@
 //! A reply, read as far as it can be.
+//!
+//! Names are not copied out of the message before somebody wants them as text: a census reads four answers a domain, and
+//! most of them say that there is nothing.
 
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
-use mxray_evidence::{
-    AddressRecord, ByteBuf, Cause, Cname, Ending, ExtendedError, MxRecord, NsRecord, Stage, TlsaRecord,
-    TxtRecord,
-};
+use std::net::IpAddr;
+use std::ops::Range;
+
+use mxray_evidence::{Cause, Cname, Ending, ExtendedError, Stage};
 
 use super::edns::Edns;
 use super::name;
-use super::question::HEADER_BYTES;
+use super::question::{HEADER_BYTES, Kind};
+use super::record::{FromRecord, Record};
 
 /// Most records kept of one answer.
 const RECORDS_MAX: usize = 256;
@@ -17,6 +19,12 @@ const RECORDS_MAX: usize = 256;
 const CNAMES_MAX: usize = 32;
 /// Most bytes kept of one answer's TXT or TLSA records.
 const DATA_BYTES_MAX: usize = 16 << 10;
+/// Class IN (RFC 1035 §3.2.4).
+const IN: u16 = 1;
+/// What stands between a record's owner and its data: type, class, TTL, length (RFC 1035 §4.1.3).
+const FIXED_BYTES: usize = 10;
+/// Why nothing more can be read.
+const CUT_OFF: &str = "the message ends within a record";
 
 /// What a reply holds, before it is known which type was asked for.
 pub(super) struct Answer {
@@ -25,15 +33,37 @@ pub(super) struct Answer {
     pub(super) truncated: bool,
     /// Extended errors that it carries.
     pub(super) errors: Vec<ExtendedError>,
-    records: Vec<Record>,
+    message: Box<[u8]>,
+    /// Those of the answer section whose type is one that is asked for, or CNAME.
+    records: Vec<Found>,
     /// Why not all of it could be read.
-    pub(super) flaw: Option<String>,
+    pub(super) flaw: Option<&'static str>,
+}
+
+/// A record, where it stands.
+struct Found {
+    /// Where its owner begins.
+    owner: usize,
+    kind: Kind,
+    ttl: u32,
+    data: Data,
+}
+
+/// A record's data; names by where they begin.
+pub(super) enum Data {
+    /// `A`, `AAAA`.
+    Address(IpAddr),
+    /// `MX`.
+    Mail { preference: u16, exchange: usize },
+    /// `NS`, `CNAME`.
+    Name(usize),
+    /// `TXT`, `TLSA`.
+    Bytes(Range<usize>),
 }
 
 impl Answer {
     /// Reads a message whose header and question were found to answer a question of `section_bytes` bytes.
-    pub(super) fn read(message: &[u8], section_bytes: usize) -> Self {
-        let count = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
+    pub(super) fn read(message: Box<[u8]>, section_bytes: usize) -> Self {
         let mut answer = Self {
             rcode: u16::from(message[3] & 0x0f),
             authenticated: message[3] & 0x20 != 0,
@@ -41,29 +71,44 @@ impl Answer {
             errors: Vec::new(),
             records: Vec::new(),
             flaw: None,
+            message,
         };
-        let mut decoder = BinDecoder::new(message);
-        if let Err(error) = decoder.read_slice(HEADER_BYTES + section_bytes) {
-            answer.flaw = Some(error.to_string());
-            return answer;
-        }
-        for _ in 0..count(6) {
-            match Record::read(&mut decoder) {
-                Ok(record) => answer.records.push(record),
-                // What is cut off is no flaw: the flag says so.
-                Err(_) if answer.truncated => return answer,
-                Err(error) => {
-                    answer.flaw = Some(error.to_string());
-                    return answer;
+        match answer.read_records(HEADER_BYTES + section_bytes) {
+            Ok(end) => {
+                let rest = usize::from(answer.u16_at(8)) + usize::from(answer.u16_at(10));
+                if let Some(edns) = Edns::find(&answer.message, end, rest) {
+                    answer.rcode |= u16::from(edns.rcode_high) << 4;
+                    answer.errors = edns.errors;
                 }
             }
-        }
-        let rest = usize::from(count(8)) + usize::from(count(10));
-        if let Some(edns) = Edns::find(message, decoder.index(), rest) {
-            answer.rcode |= u16::from(edns.rcode_high) << 4;
-            answer.errors = edns.errors;
+            // What is cut off is no flaw: the flag says so.
+            Err(_) if answer.truncated => {}
+            Err(flaw) => answer.flaw = Some(flaw),
         }
         answer
+    }
+
+    /// Reads the answer section, which begins at `at`; says where it ends.
+    fn read_records(&mut self, mut at: usize) -> Result<usize, &'static str> {
+        for _ in 0..self.u16_at(6) {
+            let owner = at;
+            let fixed_at = name::end(&self.message, owner)?;
+            let fixed: &[u8; FIXED_BYTES] =
+                self.message.get(fixed_at..).and_then(|rest| rest.first_chunk()).ok_or(CUT_OFF)?;
+            let [kind_0, kind_1, class_0, class_1, ttl_0, ttl_1, ttl_2, ttl_3, length_0, length_1] = *fixed;
+            let begin = fixed_at + FIXED_BYTES;
+            at = begin + usize::from(u16::from_be_bytes([length_0, length_1]));
+            if at > self.message.len() {
+                return Err(CUT_OFF);
+            }
+            let kind = Kind(u16::from_be_bytes([kind_0, kind_1]));
+            let is_in = u16::from_be_bytes([class_0, class_1]) == IN;
+            if is_in && let Some(data) = read_data(&self.message, kind, begin..at)? {
+                let ttl = u32::from_be_bytes([ttl_0, ttl_1, ttl_2, ttl_3]);
+                self.records.push(Found { owner, kind, ttl, data });
+            }
+        }
+        Ok(at)
     }
 
     /// Whether the resolver says that it could not find out.
@@ -80,41 +125,38 @@ impl Answer {
 
     /// How the lookup ended, as far as the answer decides it.
     pub(super) fn ending(&self) -> Ending {
-        match &self.flaw {
+        match self.flaw {
             None => Ending::Completed,
             Some(flaw) => Ending::stopped_with(Stage::Dns, Cause::Malformed, flaw),
         }
     }
 
-    /// The CNAME chain from a name, and the records of a type at its end.
-    pub(super) fn select<R: FromRecord>(&self, name: &str, kind: RecordType) -> Selected<R> {
+    /// The CNAME chain from the name that was asked for, and the records of a type at its end.
+    pub(super) fn select<R: FromRecord>(&self, kind: Kind) -> Selected<R> {
         let mut selected = Selected { cnames: Vec::new(), records: Vec::new(), over_limit: false };
-        let mut wire = Vec::new();
-        let Ok(mut owner) = name::to_wire(name, &mut wire)
-            .map_err(drop)
-            .and_then(|()| Name::read(&mut BinDecoder::new(&wire)).map_err(drop))
-        else {
-            return selected;
-        };
-        while let Some((target, ttl)) = self.alias(&owner) {
+        // The reply repeats the name behind its header.
+        let mut owner = HEADER_BYTES;
+        while let Some((target, ttl)) = self.alias(owner) {
             if selected.cnames.len() == CNAMES_MAX {
                 selected.over_limit = true;
                 break;
             }
-            let cname = Cname { owner: name::to_text(&owner), target: name::to_text(target), ttl };
+            let text = |at| name::to_text(&self.message, at);
+            let cname = Cname { owner: text(owner), target: text(target), ttl };
             selected.cnames.push(cname);
-            owner = target.clone();
-            let target = name::to_text(&owner);
+            owner = target;
+            let target = text(target);
             if selected.cnames.iter().any(|earlier| earlier.owner == target) {
                 break;
             }
         }
         let mut bytes = 0;
-        for record in &self.records {
-            if record.record_type() != kind || !is_owned_by(record, &owner) {
+        for found in &self.records {
+            if found.kind != kind || !self.is_owned_by(found, owner) {
                 continue;
             }
-            let Some(row) = R::from_record(record) else { continue };
+            let record = Record { message: &self.message, ttl: found.ttl, data: &found.data };
+            let Some(row) = R::from_record(&record) else { continue };
             bytes += row.bytes();
             if selected.records.len() == RECORDS_MAX || bytes > DATA_BYTES_MAX {
                 selected.over_limit = true;
@@ -125,16 +167,61 @@ impl Answer {
         selected
     }
 
-    fn alias(&self, owner: &Name) -> Option<(&Name, u32)> {
-        self.records.iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if is_owned_by(record, owner) => Some((&target.0, record.ttl)),
+    fn alias(&self, owner: usize) -> Option<(usize, u32)> {
+        self.records.iter().find_map(|found| match found.data {
+            Data::Name(target) if found.kind == Kind::CNAME && self.is_owned_by(found, owner) => {
+                Some((target, found.ttl))
+            }
             _ => None,
         })
     }
+
+    fn is_owned_by(&self, found: &Found, owner: usize) -> bool {
+        name::is_same(&self.message, found.owner, owner)
+    }
+
+    /// Two bytes of the header.
+    fn u16_at(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.message[at], self.message[at + 1]])
+    }
 }
 
-fn is_owned_by(record: &Record, owner: &Name) -> bool {
-    record.dns_class == DNSClass::IN && record.name.eq_ignore_root(owner)
+/// Reads a record's data, if it is of a type that is asked for. Data without bytes are those of a record that is not
+/// there (RFC 2136 §2.4), and belong to no answer.
+fn read_data(message: &[u8], kind: Kind, range: Range<usize>) -> Result<Option<Data>, &'static str> {
+    let bytes = &message[range.clone()];
+    let name_at = |at| match name::end(message, at) {
+        Ok(end) if end == range.end => Ok(at),
+        Ok(_) => Err("a record's name does not end where the record does"),
+        Err(flaw) => Err(flaw),
+    };
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match kind {
+        Kind::A => {
+            Data::Address(<[u8; 4]>::try_from(bytes).map_err(|_| "an A record is not of four bytes")?.into())
+        }
+        Kind::AAAA => Data::Address(
+            <[u8; 16]>::try_from(bytes).map_err(|_| "an AAAA record is not of sixteen bytes")?.into(),
+        ),
+        Kind::MX => {
+            let preference = bytes.first_chunk().ok_or("an MX record is cut short")?;
+            let exchange = name_at(range.start + preference.len())?;
+            Data::Mail { preference: u16::from_be_bytes(*preference), exchange }
+        }
+        Kind::NS | Kind::CNAME => Data::Name(name_at(range.start)?),
+        Kind::TXT => {
+            let mut rest = bytes;
+            while let Some((&length, behind)) = rest.split_first() {
+                rest = behind.get(usize::from(length)..).ok_or("a TXT record ends within a string")?;
+            }
+            Data::Bytes(range)
+        }
+        Kind::TLSA if bytes.len() < 3 => return Err("a TLSA record is cut short"),
+        Kind::TLSA => Data::Bytes(range),
+        _ => return Ok(None),
+    }))
 }
 
 /// What an answer says about one question.
@@ -143,69 +230,4 @@ pub(super) struct Selected<R> {
     pub(super) records: Vec<R>,
     /// More was there than is kept.
     pub(super) over_limit: bool,
-}
-
-/// A row that stands for a resource record.
-pub trait FromRecord: Sized {
-    /// The row, if the record is of its kind.
-    fn from_record(record: &Record) -> Option<Self>;
-
-    /// Bytes that count against the limit of the data.
-    fn bytes(&self) -> usize {
-        0
-    }
-}
-
-impl FromRecord for MxRecord {
-    fn from_record(record: &Record) -> Option<Self> {
-        let RData::MX(mx) = &record.data else { return None };
-        Some(Self { preference: mx.preference, exchange: name::to_text(&mx.exchange), ttl: record.ttl })
-    }
-}
-
-impl FromRecord for NsRecord {
-    fn from_record(record: &Record) -> Option<Self> {
-        let RData::NS(ns) = &record.data else { return None };
-        Some(Self { nameserver: name::to_text(&ns.0), ttl: record.ttl })
-    }
-}
-
-impl FromRecord for TxtRecord {
-    fn from_record(record: &Record) -> Option<Self> {
-        let RData::TXT(txt) = &record.data else { return None };
-        let segments = txt.txt_data.iter().map(|segment| ByteBuf::from(segment.to_vec())).collect();
-        Some(Self { segments, ttl: record.ttl })
-    }
-
-    fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.len() + 1).sum()
-    }
-}
-
-impl FromRecord for AddressRecord {
-    fn from_record(record: &Record) -> Option<Self> {
-        let address = match &record.data {
-            RData::A(a) => a.0.to_string(),
-            RData::AAAA(aaaa) => aaaa.0.to_string(),
-            _ => return None,
-        };
-        Some(Self { address, ttl: record.ttl })
-    }
-}
-
-impl FromRecord for TlsaRecord {
-    fn from_record(record: &Record) -> Option<Self> {
-        let RData::TLSA(tlsa) = &record.data else { return None };
-        Some(Self {
-            usage: u8::from(tlsa.cert_usage).into(),
-            selector: u8::from(tlsa.selector).into(),
-            matching: u8::from(tlsa.matching).into(),
-            data: ByteBuf::from(tlsa.cert_data.clone()),
-            ttl: record.ttl,
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        self.data.len()
-    }
 }

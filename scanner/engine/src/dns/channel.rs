@@ -1,64 +1,47 @@
 //! One UDP socket to one resolver, and all who wait at it.
+//!
+//! A task a socket does the work: what is asked between two of its turns leaves together, and what came back is taken
+//! together. So a query costs a share of a system call, of a waking and of a timer.
 
-use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
-use std::hash::BuildHasher;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mxray_evidence::{Cause, Ending, OwnCause, Stage};
 use socket2::{Domain, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use super::question::{self, Question};
+use super::datagrams::Datagrams;
+use super::group::{Failure, Group, Outcome};
+use super::upstream::Ledger;
+use super::waiting::{Waiter, Waiting};
 use crate::ending;
 
-/// The largest reply taken over UDP; we offer 1232 bytes (EDNS), and some exceed what they are offered.
-const REPLY_BYTES_MAX: usize = 4096;
-/// Replies read before others get their turn.
-const REPLIES_A_TURN_MAX: usize = 64;
+/// Times that replies are taken before others get their turn.
+const BATCHES_A_TURN_MAX: usize = 4;
 /// What the kernel is asked to hold while we are busy; it may give less.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
-/// Half of the ids: a free one is then found in two draws.
-const WAITING_MAX: usize = 1 << 15;
+/// How late a question that is not answered may be given up.
+const LATE_MAX: Duration = Duration::from_millis(10);
 
 /// A connected socket with a source port of its own, shared by many queries.
 pub(super) struct Channel {
     socket: UdpSocket,
     waiting: Mutex<Waiting>,
-    /// Drawn ids are hashes of a counter under a key of this process: unforeseeable from outside, and nothing in
-    /// the evidence depends on them.
-    ids: RandomState,
-    drawn: AtomicU64,
-    sent: AtomicU32,
+    asked: AtomicU32,
     retired: AtomicBool,
-    changed: Notify,
-    strays: Arc<AtomicU64>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    by_id: HashMap<u16, Waiter>,
-    /// Nobody listens any more.
-    closed: bool,
-}
-
-type Reply = Result<Box<[u8]>, io::ErrorKind>;
-type Taken<'a> = (Place<'a>, oneshot::Receiver<Reply>);
-
-struct Waiter {
-    section: Arc<[u8]>,
-    reply: oneshot::Sender<Reply>,
+    bell: Notify,
+    ledger: Ledger,
 }
 
 impl Channel {
     /// Opens a socket on a random port and begins to listen, on the current runtime.
-    pub(super) fn open(resolver: SocketAddr, strays: Arc<AtomicU64>) -> io::Result<Arc<Self>> {
+    pub(super) fn open(resolver: SocketAddr, ledger: Ledger) -> io::Result<Arc<Self>> {
         let socket = Socket::new(Domain::for_address(resolver), Type::DGRAM, None)?;
         // The kernel grants what it allows; less is slower under load, never wrong.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
@@ -73,83 +56,49 @@ impl Channel {
         let channel = Arc::new(Self {
             socket: UdpSocket::from_std(socket.into())?,
             waiting: Mutex::default(),
-            ids: RandomState::new(),
-            drawn: AtomicU64::new(0),
-            sent: AtomicU32::new(0),
+            asked: AtomicU32::new(0),
             retired: AtomicBool::new(false),
-            changed: Notify::new(),
-            strays,
+            bell: Notify::new(),
+            ledger,
         });
-        tokio::spawn(Arc::clone(&channel).listen());
+        tokio::spawn(Arc::clone(&channel).serve());
         Ok(channel)
     }
 
-    /// Sends a question and waits for its reply. `None`: the channel was closed just before.
-    pub(super) async fn ask(
-        &self,
-        question: &mut Question,
-        timeout: Duration,
-    ) -> Option<Result<Box<[u8]>, Ending>> {
-        let (place, reply) = match self.take_place(question.section())? {
-            Ok(taken) => taken,
-            Err(ending) => return Some(Err(ending)),
-        };
-        let packet = question.packet(place.id);
-        let exchange = async {
-            self.send(packet).await?;
-            match reply.await {
-                Ok(Ok(reply)) => Ok(reply),
-                Ok(Err(kind)) => Err(io::Error::from(kind)),
-                Err(_) => Err(io::Error::from(io::ErrorKind::NotConnected)),
+    /// Asks a group's questions, each of which waits for its reply until `timeout` from now. `false`: the channel was
+    /// closed just before.
+    pub(super) fn ask(&self, group: &Arc<Group>, timeout: Duration) -> bool {
+        let now = Instant::now();
+        let mut waiting = self.waiting();
+        if waiting.is_closed {
+            return false;
+        }
+        if !waiting.has_room_for(group.questions.len()) {
+            drop(waiting);
+            for index in 0..group.questions.len() {
+                settle(group, index, Err(Failure::Full), now);
             }
-        };
-        Some(match tokio::time::timeout(timeout, exchange).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(ending::of_io(Stage::Dns, &error)),
-            Err(_) => Err(Ending::stopped(Stage::Dns, Cause::Timeout)),
-        })
+            return true;
+        }
+        let is_first = waiting.outbox.len() == 0;
+        waiting.add(group, now + timeout);
+        drop(waiting);
+        self.asked.fetch_add(group.questions.len() as u32, Ordering::Relaxed);
+        if is_first {
+            self.bell.notify_one();
+        }
+        true
     }
 
-    /// Queries sent so far.
-    pub(super) fn sent(&self) -> u32 {
-        self.sent.load(Ordering::Relaxed)
+    /// Questions asked so far.
+    pub(super) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Takes no more questions; closes when the last waiter has gone.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.changed.notify_one();
-    }
-
-    async fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        match self.socket.send(packet).await {
-            // The ICMP answer to an earlier query is reported in place of sending this one.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                self.socket.send(packet).await.map(drop)
-            }
-            sent => sent.map(drop),
-        }
-    }
-
-    fn take_place(&self, section: &Arc<[u8]>) -> Option<Result<Taken<'_>, Ending>> {
-        let (reply, receiver) = oneshot::channel();
-        let mut waiting = self.waiting();
-        if waiting.closed {
-            return None;
-        }
-        if waiting.by_id.len() >= WAITING_MAX {
-            return Some(Err(Ending::withheld(Stage::Dns, OwnCause::Limit)));
-        }
-        let id = loop {
-            let draw = self.drawn.fetch_add(1, Ordering::Relaxed);
-            let id = self.ids.hash_one(draw) as u16;
-            if let Entry::Vacant(vacant) = waiting.by_id.entry(id) {
-                vacant.insert(Waiter { section: Arc::clone(section), reply });
-                break id;
-            }
-        };
-        Some(Ok((Place { channel: self, id, section: Arc::clone(section) }, receiver)))
+        self.bell.notify_one();
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -158,31 +107,42 @@ impl Channel {
 
     /// Closes a retired channel that nobody waits at.
     fn close_if_idle(&self) -> bool {
+        if !self.retired.load(Ordering::Acquire) {
+            return false;
+        }
         let mut waiting = self.waiting();
-        waiting.closed = self.retired.load(Ordering::Acquire) && waiting.by_id.is_empty();
-        waiting.closed
+        waiting.is_closed = waiting.is_empty();
+        waiting.is_closed
     }
 
-    async fn listen(self: Arc<Self>) {
-        let mut buffer = vec![0; REPLY_BYTES_MAX];
-        loop {
+    async fn serve(self: Arc<Self>) {
+        let end = End(&self);
+        let (mut inbox, mut outbox) = (Datagrams::default(), Datagrams::default());
+        let mut error = pin!(self.error());
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut is_armed = false;
+        while !self.close_if_idle() {
             tokio::select! {
-                () = self.changed.notified() => if self.close_if_idle() { return },
-                error = self.error() => self.fail_all(error.kind()),
-                ready = self.socket.readable() => {
-                    if ready.is_err() {
-                        return;
-                    }
-                    for _ in 0..REPLIES_A_TURN_MAX {
-                        match self.socket.try_recv(&mut buffer) {
-                            Ok(length) => self.deliver(&buffer[..length]),
-                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                            Err(error) => self.fail_all(error.kind()),
-                        }
-                    }
+                ready = self.socket.readable() => if ready.is_err() { break },
+                // Whoever is ready to ask asks first, and all of it leaves together.
+                () = self.bell.notified() => tokio::task::yield_now().await,
+                error_now = &mut error => {
+                    self.fail_all(error_now.kind());
+                    error.set(self.error());
+                }
+                () = &mut alarm, if is_armed => {
+                    is_armed = false;
+                    self.give_up_late();
                 }
             }
+            self.receive(&mut inbox);
+            self.send(&mut outbox).await;
+            if !is_armed && let Some(due) = self.waiting().next_due() {
+                alarm.as_mut().reset(due + LATE_MAX);
+                is_armed = true;
+            }
         }
+        drop(end);
     }
 
     /// Waits for what ICMP has to say about this socket. Linux reports it as an error, not as something to read.
@@ -193,52 +153,105 @@ impl Channel {
         taken.await.unwrap_or_else(|error| error)
     }
 
-    /// Hands a reply to whoever asked. Whatever answers no open question exactly is a stray: late, or forged.
-    fn deliver(&self, message: &[u8]) {
-        if let Some(id) = question::id(message) {
-            let mut waiting = self.waiting();
-            if let Entry::Occupied(entry) = waiting.by_id.entry(id)
-                && question::answers(message, &entry.get().section)
-            {
-                let waiter = entry.remove();
-                drop(waiting);
-                // A waiter may just have gone.
-                let _ = waiter.reply.send(Ok(message.into()));
+    /// Sends what has been asked since the last time.
+    async fn send(&self, outbox: &mut Datagrams) {
+        outbox.clear();
+        std::mem::swap(outbox, &mut self.waiting().outbox);
+        let mut sent = 0;
+        while sent < outbox.len() {
+            match self.socket.try_io(Interest::WRITABLE, || outbox.send(sent, &self.socket)) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.socket.writable().await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The kernel has no memory for it now: lost, as on the way.
+                Err(error) if error.raw_os_error() == Some(ending::ENOBUFS) => sent += 1,
+                // ICMP about earlier queries, or this machine cannot send there at all.
+                Err(error) => return self.fail_all(error.kind()),
+            }
+        }
+    }
+
+    /// Takes what has come, and what there is left to take is taken in the next turn.
+    fn receive(&self, inbox: &mut Datagrams) {
+        for _ in 0..BATCHES_A_TURN_MAX {
+            let mut received = Err(io::ErrorKind::WouldBlock.into());
+            let is_more = self.socket.try_io(Interest::READABLE, || {
+                received = inbox.receive(&self.socket);
+                match &received {
+                    Ok(true) => Err(io::ErrorKind::WouldBlock.into()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error.kind().into()),
+                    _ => Ok(()),
+                }
+            });
+            match received {
+                Ok(_) => self.deliver(inbox),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => self.fail_all(error.kind()),
+            }
+            if is_more.is_err() {
                 return;
             }
         }
-        self.strays.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hands replies to whoever asked. Whatever answers no open question exactly is a stray: late, or forged.
+    fn deliver(&self, inbox: &Datagrams) {
+        let now = Instant::now();
+        let mut strays = 0;
+        let mut answered = Vec::with_capacity(inbox.len());
+        let mut waiting = self.waiting();
+        for message in inbox.iter() {
+            match waiting.take_asker(message) {
+                Some(waiter) => answered.push((waiter, message)),
+                None => strays += 1,
+            }
+        }
+        drop(waiting);
+        if !answered.is_empty() {
+            self.ledger.health.answered(self.ledger.number);
+        }
+        for (Waiter { group, index, .. }, message) in answered {
+            settle(&group, index, Ok(message.into()), now);
+        }
+        if strays > 0 {
+            self.ledger.strays.fetch_add(strays, Ordering::Relaxed);
+        }
+    }
+
+    fn give_up_late(&self) {
+        let now = Instant::now();
+        let late = self.waiting().take_late(now);
+        for Waiter { group, index, .. } in late {
+            settle(&group, index, Err(Failure::Timeout), now);
+        }
     }
 
     /// An ICMP answer names a port, not a query: it is about everything that was sent there.
     fn fail_all(&self, kind: io::ErrorKind) {
-        let all = std::mem::take(&mut self.waiting().by_id);
-        for waiter in all.into_values() {
-            let _ = waiter.reply.send(Err(kind));
+        let all = self.waiting().take_all();
+        let now = Instant::now();
+        for Waiter { group, index, .. } in all {
+            settle(&group, index, Err(Failure::Io(kind)), now);
         }
     }
 }
 
-/// A waiter's place, given back however the wait ends.
-struct Place<'a> {
-    channel: &'a Channel,
-    id: u16,
-    section: Arc<[u8]>,
+fn settle(group: &Group, index: usize, reply: Result<Box<[u8]>, Failure>, at: Instant) {
+    if let Some(waker) = group.settle(index, Outcome { reply, at }) {
+        waker.wake();
+    }
 }
 
-impl Drop for Place<'_> {
+/// Nobody waits at a channel whose task has ended, however it ended.
+struct End<'a>(&'a Channel);
+
+impl Drop for End<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.channel.waiting();
-        // After a delivery the id may already be another's.
-        if let Entry::Occupied(entry) = waiting.by_id.entry(self.id)
-            && Arc::ptr_eq(&entry.get().section, &self.section)
-        {
-            entry.remove();
-        }
-        let empty = waiting.by_id.is_empty();
-        drop(waiting);
-        if empty && self.channel.retired.load(Ordering::Acquire) {
-            self.channel.changed.notify_one();
-        }
+        self.0.waiting().is_closed = true;
+        self.0.fail_all(io::ErrorKind::NotConnected);
     }
 }

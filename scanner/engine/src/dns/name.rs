@@ -1,20 +1,106 @@
 //! Names, between the wire and the tables.
 
-use hickory_proto::rr::Name;
-
 /// The longest name on the wire, its root label included (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 255;
 /// The longest label (RFC 1035 §2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A name as it stands in the tables: lower case, no last dot, `.` for the root; bytes that are no printable
-/// ASCII as `\DDD`, a dot or backslash within a label with a backslash before it (RFC 1035 §5.1).
-pub(super) fn to_text(name: &Name) -> String {
-    if name.is_root() {
-        return ".".to_owned();
+/// The bits of a length byte that make it a pointer (RFC 1035 §4.1.4).
+const POINTER: u8 = 0xc0;
+
+/// Where the bytes after a name begin, which begins itself at `begin` and is found to be whole: labels, perhaps a pointer
+/// to an earlier name, the root.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn end(message: &[u8], begin: usize) -> Result<usize, &'static str> {
+    let (mut at, mut bytes, mut end) = (begin, 1, None);
+    // A pointer leads to before the piece it ends, and what it leads to ends before that: so every name ends.
+    let (mut piece, mut limit) = (begin, message.len());
+    loop {
+        let length = match message.get(at) {
+            Some(&length) if at < limit => length,
+            _ => return Err("a name does not end"),
+        };
+        match length & POINTER {
+            _ if length == 0 => return Ok(end.unwrap_or(at + 1)),
+            0 => {
+                at += usize::from(length) + 1;
+                bytes += usize::from(length) + 1;
+                if bytes > NAME_BYTES_MAX {
+                    return Err("a name is longer than 255 bytes");
+                }
+            }
+            POINTER => {
+                let target = pointed_at(message, at).ok_or("a name does not end")?;
+                if target >= piece {
+                    return Err("a name points to no earlier one");
+                }
+                end = end.or(Some(at + 2));
+                limit = piece;
+                (piece, at) = (target, target);
+            }
+            _ => return Err("a label is of no known kind"),
+        }
     }
-    let mut text = String::with_capacity(name.len());
-    for label in name {
+}
+
+/// The labels of a name that was found to be whole.
+struct Labels<'a> {
+    message: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let length = *self.message.get(self.at)?;
+            if length & POINTER == POINTER {
+                self.at = pointed_at(self.message, self.at)?;
+            } else if length == 0 {
+                return None;
+            } else {
+                let begin = self.at + 1;
+                self.at = begin + usize::from(length);
+                return self.message.get(begin..self.at);
+            }
+        }
+    }
+}
+
+fn pointed_at(message: &[u8], at: usize) -> Option<usize> {
+    let pointer: &[u8; 2] = message.get(at..)?.first_chunk()?;
+    Some(usize::from(u16::from_be_bytes(*pointer) & 0x3fff))
+}
+
+/// Whether two whole names of a message are one (RFC 1035 §2.3.3: whatever their case).
+pub(super) fn is_same(message: &[u8], one: usize, other: usize) -> bool {
+    let begin = |at| match message.get(at) {
+        Some(&length) if length & POINTER == POINTER => pointed_at(message, at).unwrap_or(at),
+        _ => at,
+    };
+    let (one, other) = (begin(one), begin(other));
+    if one == other {
+        return true;
+    }
+    let (mut one, mut other) = (Labels { message, at: one }, Labels { message, at: other });
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(label), Some(other)) if label.eq_ignore_ascii_case(other) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// A whole name as it stands in the tables: lower case, no last dot, `.` for the root; bytes that are no printable
+/// ASCII as `\DDD`, a dot or backslash within a label with a backslash before it (RFC 1035 §5.1).
+pub(super) fn to_text(message: &[u8], at: usize) -> String {
+    const TEXT_BYTES: usize = 32;
+    let mut text = String::with_capacity(TEXT_BYTES);
+    for label in (Labels { message, at }) {
         if !text.is_empty() {
             text.push('.');
         }
@@ -31,7 +117,7 @@ pub(super) fn to_text(name: &Name) -> String {
             }
         }
     }
-    text
+    if text.is_empty() { ".".to_owned() } else { text }
 }
 
 /// Appends a name's wire form, uncompressed; the reverse of [`to_text`].
@@ -99,9 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_no_ascii_survives_the_way_to_text_and_back() {
-        let labels: [&[u8]; 3] = [b"a.B\\c", &[0, 9, 0x7f, 0xff, b' '], b"Example"];
-        let name = Name::from_labels(labels).unwrap();
-        let text = to_text(&name);
+        let text = to_text(b"\x05a.B\\c\x05\x00\x09\x7f\xff \x07Example\x00", 0);
         assert_eq!(text, r"a\.b\\c.\000\009\127\255\032.example");
         let back = wire(&text).unwrap();
         assert_eq!(back, b"\x05a.b\\c\x05\x00\x09\x7f\xff \x07example\x00");
@@ -109,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_root_is_a_dot() {
-        assert_eq!(to_text(&Name::root()), ".");
+        assert_eq!(to_text(&[0], 0), ".");
         assert_eq!(wire(".").unwrap(), [0]);
     }
 

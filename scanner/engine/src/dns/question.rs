@@ -1,16 +1,27 @@
 //! The query as it is sent.
 
-use std::sync::Arc;
-
-use hickory_proto::rr::RecordType;
-
 use super::name;
 
 /// A query, whole but for its id.
+#[derive(Clone, Default)]
 pub(super) struct Question {
     packet: Vec<u8>,
-    /// The question section alone: what a reply must repeat.
-    section: Arc<[u8]>,
+    /// Bytes of the question section: what a reply must repeat.
+    section_bytes: usize,
+}
+
+/// A type of record, by IANA's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind(pub(super) u16);
+
+impl Kind {
+    pub(super) const A: Self = Self(1);
+    pub(super) const NS: Self = Self(2);
+    pub(super) const CNAME: Self = Self(5);
+    pub(super) const MX: Self = Self(15);
+    pub(super) const TXT: Self = Self(16);
+    pub(super) const AAAA: Self = Self(28);
+    pub(super) const TLSA: Self = Self(52);
 }
 
 /// Header bytes before the question section (RFC 1035 §4.1.1).
@@ -32,17 +43,17 @@ impl Question {
     ///
     /// # Errors
     /// Why no such name can be asked for.
-    pub(super) fn new(name: &str, kind: RecordType) -> Result<Self, &'static str> {
+    pub(super) fn new(name: &str, kind: Kind) -> Result<Self, &'static str> {
         let mut packet = Vec::with_capacity(HEADER_BYTES + name.len() + 2 + 4 + OPT.len());
         packet.extend_from_slice(&[0, 0]);
         packet.extend_from_slice(&FLAGS);
         packet.extend_from_slice(&COUNTS);
         name::to_wire(name, &mut packet)?;
-        packet.extend_from_slice(&u16::from(kind).to_be_bytes());
+        packet.extend_from_slice(&kind.0.to_be_bytes());
         packet.extend_from_slice(&CLASS);
-        let section = packet[HEADER_BYTES..].into();
+        let section_bytes = packet.len() - HEADER_BYTES;
         packet.extend_from_slice(&OPT);
-        Ok(Self { packet, section })
+        Ok(Self { packet, section_bytes })
     }
 
     /// From now on it asks for what does not validate, too.
@@ -50,14 +61,13 @@ impl Question {
         self.packet[2..4].copy_from_slice(&FLAGS_UNCHECKED);
     }
 
-    /// The query with an id.
-    pub(super) fn packet(&mut self, id: u16) -> &[u8] {
-        self.packet[..2].copy_from_slice(&id.to_be_bytes());
-        &self.packet
+    /// The query without its id: everything behind the first two bytes.
+    pub(super) fn behind_id(&self) -> &[u8] {
+        &self.packet[2..]
     }
 
-    pub(super) fn section(&self) -> &Arc<[u8]> {
-        &self.section
+    pub(super) fn section(&self) -> &[u8] {
+        &self.packet[HEADER_BYTES..][..self.section_bytes]
     }
 }
 

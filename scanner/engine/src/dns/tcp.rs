@@ -14,7 +14,7 @@ use crate::ending;
 /// Asks over a connection of its own, and closes it.
 pub(super) async fn ask(
     resolver: SocketAddr,
-    question: &mut Question,
+    question: &Question,
     id: u16,
     timeout: Duration,
 ) -> Result<Box<[u8]>, Ending> {
@@ -25,11 +25,12 @@ pub(super) async fn ask(
     }
 }
 
-async fn exchange(resolver: SocketAddr, question: &mut Question, id: u16) -> io::Result<Box<[u8]>> {
+async fn exchange(resolver: SocketAddr, question: &Question, id: u16) -> io::Result<Box<[u8]>> {
     let mut stream = TcpStream::connect(resolver).await?;
-    let packet = question.packet(id);
-    let mut framed = Vec::with_capacity(packet.len() + 2);
-    framed.extend_from_slice(&(packet.len() as u16).to_be_bytes());
+    let packet = question.behind_id();
+    let mut framed = Vec::with_capacity(packet.len() + 4);
+    framed.extend_from_slice(&(packet.len() as u16 + 2).to_be_bytes());
+    framed.extend_from_slice(&id.to_be_bytes());
     framed.extend_from_slice(packet);
     stream.write_all(&framed).await?;
     let length = stream.read_u16().await?;

@@ -6,12 +6,17 @@ use std::sync::{Arc, Mutex};
 use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, TXT};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
-use mxray_engine::{DnsSettings, Resolver};
-use mxray_evidence::{Cause, Ending, Lookup, LookupStatus, OwnCause, Security, Stage};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use mxray_engine::bytes::{FromRecord, read_reply};
+use mxray_engine::{DnsSettings, DomainLookups, Event, Input, Progress, Resolver, Stop, scan};
+use mxray_evidence::{
+    AddressRecord, Cause, Ending, Lookup, LookupStatus, Manifest, MxRecord, NsRecord, OwnCause, Security,
+    Stage, TxtRecord,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
+use crate::bench::{Doors, recorder};
 use crate::servers::{SHORT, dns, dns_records, dns_settings, name, record, reply};
 
 fn resolver(resolvers: &[SocketAddr]) -> Resolver {
@@ -514,6 +519,148 @@ async fn hundreds_in_flight_each_get_their_own_answer() {
         assert_eq!(found.records[0].address, expected);
     }
     assert_eq!((resolver.strays(), ports.lock().unwrap().len()), (0, 4));
+}
+
+/// The records of a type at `d.example` in a message, each as text without its names, by hickory's codec; `None` where it
+/// cannot read the message.
+fn by_hickory(message: &[u8], kind: RecordType) -> Option<Vec<String>> {
+    let message = Message::from_vec(message).ok()?;
+    let owner = name("d.example");
+    let records = message.answers.iter().filter(|record| {
+        record.name.eq_ignore_root(&owner) && record.record_type() == kind && record.dns_class == DNSClass::IN
+    });
+    let text = |record: &Record| match &record.data {
+        RData::A(a) => Some(a.0.to_string()),
+        RData::AAAA(aaaa) => Some(aaaa.0.to_string()),
+        RData::MX(mx) => Some(mx.preference.to_string()),
+        RData::NS(_) => Some("a name".to_owned()),
+        RData::TXT(txt) => Some(format!("{:?}", txt.txt_data.iter().map(|s| s.to_vec()).collect::<Vec<_>>())),
+        _ => None,
+    };
+    Some(records.filter_map(text).collect())
+}
+
+/// The same by the engine.
+fn by_engine(message: &[u8], kind: RecordType) -> (Vec<String>, bool) {
+    fn read<R: FromRecord>(
+        message: &[u8],
+        kind: RecordType,
+        text: impl Fn(&R) -> String,
+    ) -> (Vec<String>, bool) {
+        let lookup = read_reply::<R>(message, "d.example", kind.into()).unwrap();
+        let is_plain = lookup.ending.is_completed() && lookup.cnames.is_empty();
+        (lookup.records.iter().map(text).collect(), is_plain)
+    }
+    match kind {
+        RecordType::MX => read(message, kind, |row: &MxRecord| row.preference.to_string()),
+        RecordType::NS => read(message, kind, |_: &NsRecord| "a name".to_owned()),
+        RecordType::TXT => read(message, kind, |row: &TxtRecord| {
+            format!("{:?}", row.segments.iter().map(|s| s.to_vec()).collect::<Vec<_>>())
+        }),
+        _ => read(message, kind, |row: &AddressRecord| row.address.clone()),
+    }
+}
+
+#[test]
+fn what_hickory_reads_of_the_fuzzers_seeds_the_engine_reads_too() {
+    const KINDS: [RecordType; 5] =
+        [RecordType::MX, RecordType::NS, RecordType::TXT, RecordType::A, RecordType::AAAA];
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/dns_reply");
+    let mut compared = 0;
+    for seed in std::fs::read_dir(folder).unwrap() {
+        let seed = seed.unwrap().path();
+        let data = std::fs::read(&seed).unwrap();
+        let Some((header, sections)) = data.get(1..).and_then(|rest| rest.split_first_chunk::<10>()) else {
+            continue;
+        };
+        for kind in KINDS {
+            let mut message = [&[0, 0][..], header, b"\x01d\x07example\x00"].concat();
+            message[2] = message[2] & 0x05 | 0x80;
+            message[4..6].copy_from_slice(&[0, 1]);
+            message.extend_from_slice(&u16::from(kind).to_be_bytes());
+            message.extend_from_slice(&[0, 1]);
+            message.extend_from_slice(sections);
+            let (ours, is_plain) = by_engine(&message, kind);
+            if let Some(theirs) = by_hickory(&message, kind).filter(|_| is_plain) {
+                assert_eq!(ours, theirs, "{} as {kind}", seed.display());
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 10, "{compared}");
+}
+
+/// A number that a name and a count decide.
+fn dice(name: &str, count: u32) -> u32 {
+    name.bytes().fold(count.wrapping_mul(0x9e37_79b9), |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[tokio::test]
+async fn no_name_is_lost_by_a_resolver_that_loses_one_query_in_twenty() {
+    const DOMAINS: usize = 400;
+    // Their queries fit into the server's receive buffer.
+    const IN_FLIGHT: usize = 40;
+    let lost: Arc<AtomicUsize> = Arc::default();
+    let count = Arc::clone(&lost);
+    let mut asked: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
+    let server = dns(move |query, _| {
+        let question = query.queries[0].to_string();
+        let times = asked.entry(question.clone()).or_default();
+        *times += 1;
+        if (dice(&question, *times) >> 16).is_multiple_of(20) {
+            count.fetch_add(1, Ordering::Relaxed);
+            return Vec::new();
+        }
+        vec![reply(query, ResponseCode::NoError, &[]).to_vec().unwrap()]
+    })
+    .await;
+    let resolver = impatient(&[server], 5);
+    let places = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let lookups: Vec<_> = (0..DOMAINS)
+        .map(|number| {
+            let (resolver, places) = (resolver.clone(), Arc::clone(&places));
+            tokio::spawn(async move {
+                let _place = places.acquire().await;
+                resolver.domain(&format!("n{number}.example")).await
+            })
+        })
+        .collect();
+    let mut queries = 0;
+    for lookup in lookups {
+        let DomainLookups { mx, ns, sts_txt, tlsrpt_txt } = lookup.await.unwrap();
+        assert!(mx.is_measured() && ns.is_measured() && sts_txt.is_measured() && tlsrpt_txt.is_measured());
+        assert_eq!(
+            (sts_txt.name.as_str(), tlsrpt_txt.name.as_str()),
+            (&*format!("_mta-sts.{}", mx.name), &*format!("_smtp._tls.{}", mx.name))
+        );
+        queries += usize::from(mx.queries + ns.queries + sts_txt.queries + tlsrpt_txt.queries);
+    }
+    let lost = lost.load(Ordering::Relaxed);
+    assert!(lost > DOMAINS / 10 && queries >= 4 * DOMAINS + lost, "{lost} lost, {queries} sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_says_how_many_replies_answered_nobody() {
+    // Every reply comes twice: there is nobody any more to whom the second could go.
+    let server = dns(|query, _| vec![reply(query, ResponseCode::NoError, &[]).to_vec().unwrap(); 2]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let names = folder.path().join("names.txt");
+    std::fs::write(&names, "a.example\nb.example\n").unwrap();
+    let doors = Doors { dns: server, https: 1, smtp: 1 };
+    let config = doors.config(Input::Path(names), &folder.path().join("run"));
+    let (events, sink) = recorder();
+    let summary = scan(config, Arc::new(Progress::default()), sink, Stop::new()).await.unwrap();
+    // The last of them may still have been on its way.
+    assert!((7..=8).contains(&summary.stray_replies), "{summary:?}");
+    let manifest: Manifest =
+        serde_json::from_slice(&std::fs::read(folder.path().join("run/run.json")).unwrap()).unwrap();
+    assert_eq!(manifest.stray_replies, summary.stray_replies);
+    let events = events.lock().unwrap();
+    assert!(events.iter().any(
+        |event| matches!(event, Event::Finished { stray_replies, .. } if *stray_replies == summary.stray_replies)
+    ));
 }
 
 #[tokio::test]
