@@ -128,7 +128,7 @@ fn metrics_are_served_while_a_scan_runs_and_count_what_it_does() {
     let place = Place::with(10);
     let run = place.path("run");
     let mut command = place.scan(Path::new("-"), &run);
-    let mut scan = Logging::start(command.args(["--metrics", "0"]).stdin(Stdio::piped()));
+    let mut scan = Logging::start(command.args(["--metrics", "0", "--window", "1"]).stdin(Stdio::piped()));
     let address = scan.until("metrics")["address"].as_str().unwrap().to_owned();
     assert!(address.starts_with("127.0.0.1:"), "{address}");
     let mut input = scan.child.stdin.take().unwrap();

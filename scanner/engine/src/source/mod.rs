@@ -35,8 +35,8 @@ use crate::progress::Progress;
 
 /// Bytes of a line at most. The longest name is 253; a table's line carries more.
 pub const LINE_BYTES_MAX: usize = 4_096;
-/// Lines that wait to be let in, at most; they cover the time in which the next window is read.
-const LINES_AHEAD_MAX: usize = 4_096;
+/// Lines that wait to be let in, at most.
+const LINES_AHEAD_MAX: usize = 1_024;
 
 /// Where domain names come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
