@@ -168,8 +168,10 @@ impl Run {
         while low < high {
             let pages = high - low;
             let is_guess = guesses % (GUESSES + 1) < GUESSES;
-            let span_a_page = (most - least) / u128::from(pages) + 1;
-            let page = low + if is_guess { ((digest - least) / span_a_page) as u64 } else { pages / 2 };
+            // A run of one page spans all digests there are, and one more is not to be counted.
+            let span_a_page = ((most - least) / u128::from(pages)).saturating_add(1);
+            let guess = ((digest - least) / span_a_page) as u64;
+            let page = low + if is_guess { guess.min(pages - 1) } else { pages / 2 };
             guesses += 1;
             let digests = self.page(page)?;
             let (Some(&first), Some(&last)) = (digests.first(), digests.last()) else { return Ok(false) };
@@ -243,6 +245,19 @@ mod tests {
         assert_eq!(names.fresh.len(), 500);
         let files = std::fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(files, 0, "nothing is left of it after a crash");
+    }
+
+    #[test]
+    fn a_run_of_one_page_holds_the_least_and_the_greatest_digest() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ends = [0, 7, u128::MAX];
+        let run = Run::write(folder.path(), ends.into_iter().map(Ok)).expect("room");
+        for digest in ends {
+            assert!(run.holds(digest).expect("a page"), "{digest}");
+        }
+        for digest in [1, u128::MAX - 1] {
+            assert!(!run.holds(digest).expect("a page"), "{digest}");
+        }
     }
 
     #[test]
