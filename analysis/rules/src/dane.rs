@@ -15,8 +15,8 @@ mod table;
 use mxray_evidence::{Lookup, Micros, TlsaRecord};
 use record::strongest;
 
-pub(crate) use domain::{judge, share};
-pub(crate) use host::{HostDane, Standing};
+pub(crate) use domain::{judge, shares};
+pub(crate) use host::{HostDane, NextHop, Standing};
 pub use record::{Tlsa, Unusable};
 pub(crate) use table::RULES;
 
@@ -62,13 +62,13 @@ pub enum NearMiss {
 
 impl NearMiss {
     /// The sub-cause of `tlsa-mismatch`.
-    pub const fn as_str(self) -> Option<&'static str> {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::DigestOfNothing => Some("digest-of-nothing"),
-            Self::SelectorOrType => Some("selector-or-type"),
-            Self::Usage => Some("usage"),
-            Self::WeakerDigest => Some("weaker-digest"),
-            Self::None => None,
+            Self::DigestOfNothing => "digest-of-nothing",
+            Self::SelectorOrType => "selector-or-type",
+            Self::Usage => "usage",
+            Self::WeakerDigest => "weaker-digest",
+            Self::None => "other",
         }
     }
 }

@@ -4,6 +4,7 @@ use mxray_evidence::derived::VerdictRow;
 use mxray_evidence::{DomainRow, LookupStatus, Micros, PolicyRow};
 
 use crate::certificates::ChainAssessment;
+use crate::dane::NextHop;
 use crate::fetch::{Fetch, Soundness};
 use crate::finding::{Finding, Judgement, Notes};
 use crate::host::{self, HostAssessment};
@@ -82,8 +83,10 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
     let (opportunistic, opportunistic_attacker) = sender::opportunistic(&route, &candidates);
     let (sts, sts_attacker) = sender::sts(&route, &candidates, in_force);
     let secure = Secure::of(dossier.dnssec, domain);
-    let (dane, dane_attacker) = sender::dane(name, secure, &route, &candidates, InForce::No);
-    let (both, both_attacker) = sender::dane(name, secure, &route, &candidates, in_force);
+    let next_hop = NextHop::of(domain);
+    let (dane, dane_attacker) = sender::dane(&next_hop, secure, &route, &candidates, InForce::No);
+    let (both, both_attacker) = sender::dane(&next_hop, secure, &route, &candidates, in_force);
+    let shares = dane::shares(dossier.dnssec, &next_hop, &route, &candidates);
     let count = count_effects(&findings);
     let alias = |host: &str| (dossier.hosts)(host).and_then(|host| host.alias.as_deref());
     let mail = mail_operator(domain, &route, alias);
@@ -111,7 +114,10 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
         mx_matched: valid.filter(|_| route != Route::Unknown).map(matched),
         starttls: starttls.to_owned(),
         certificates: certificates.to_owned(),
-        tlsa: dane::share(dossier.dnssec, &route, &candidates).to_owned(),
+        mx_dnssec: secure.as_str().to_owned(),
+        tlsa_present: shares.present.to_owned(),
+        tlsa: shares.usable.to_owned(),
+        tlsa_matching: shares.matching.to_owned(),
         opportunistic: opportunistic.as_str().to_owned(),
         opportunistic_attacker: opportunistic_attacker.as_str().to_owned(),
         sts: sts.as_str().to_owned(),
@@ -171,7 +177,7 @@ impl PolicyStanding {
 
 /// How something stands over the MX hosts of a domain.
 #[derive(Default)]
-struct Share {
+pub(crate) struct Share {
     hosts: usize,
     only_yes: usize,
     only_no: usize,
@@ -180,7 +186,7 @@ struct Share {
 }
 
 impl Share {
-    fn add(&mut self, yes: bool, no: bool) {
+    pub(crate) fn add(&mut self, yes: bool, no: bool) {
         self.hosts += 1;
         self.only_yes += usize::from(yes && !no);
         self.only_no += usize::from(no && !yes);
@@ -188,7 +194,7 @@ impl Share {
         self.any_no |= no;
     }
 
-    fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         if self.hosts == 0 {
             "not-applicable"
         } else if self.only_yes == self.hosts {

@@ -3,7 +3,7 @@
 use mxray_evidence::DomainRow;
 use mxray_protocol::sts_policy::Mode;
 
-use crate::dane::Standing;
+use crate::dane::{NextHop, Standing};
 use crate::host::HostAssessment;
 use crate::mx_match::is_matched;
 use crate::policy::ValidPolicy;
@@ -201,6 +201,16 @@ impl Secure {
             _ => Self::No,
         }
     }
+
+    /// The word that stands in `verdicts`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "secure",
+            Self::No => "insecure",
+            Self::Bogus => "bogus",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What a sender makes of one MX host.
@@ -220,7 +230,7 @@ enum Leave {
 /// TLSA records behind an MX set that is not signed are asked for as well, which RFC 7672 §2.2.1 leaves to the sender
 /// and Postfix does; whoever forges the MX set gets the message all the same.
 pub(crate) fn dane(
-    domain: &str,
+    next_hop: &NextHop<'_>,
     secure: Secure,
     route: &Route,
     candidates: &[Candidate<'_>],
@@ -235,7 +245,7 @@ pub(crate) fn dane(
             let leaves = candidates
                 .iter()
                 .filter(|candidate| candidate.meeting() != Meeting::Skipped)
-                .map(|candidate| (candidate.exchange.preference, leave(domain, candidate, policy)));
+                .map(|candidate| (candidate.exchange.preference, leave(next_hop, candidate, policy)));
             by_preference(&leaves.collect::<Vec<_>>())
         }
     };
@@ -257,7 +267,7 @@ pub(crate) fn dane(
 }
 
 /// What a sender with DANE, and with `policy` where DANE has nothing to say, makes of one host.
-fn leave(domain: &str, candidate: &Candidate<'_>, policy: InForce<'_>) -> Leave {
+fn leave(next_hop: &NextHop<'_>, candidate: &Candidate<'_>, policy: InForce<'_>) -> Leave {
     let Some(dane) = candidate.dane() else { return Leave::Unknown };
     match dane.standing {
         Standing::Unknown => return Leave::Unknown,
@@ -266,14 +276,18 @@ fn leave(domain: &str, candidate: &Candidate<'_>, policy: InForce<'_>) -> Leave 
     }
     let Meeting::Met(host) = candidate.meeting() else { return Leave::Unknown };
     let tally = &host.tally;
+    // Records that nobody can use do not fail DANE, and so do not stand in the policy's way.
+    let asks_tls = dane.standing == Standing::Unusable && !policy.is_enforced();
     match (dane.standing, policy) {
-        (Standing::Usable, _) if dane.authenticated > 0 || dane.is_for(domain) => {
+        (Standing::Usable, _) if dane.authenticated > 0 || dane.is_for(next_hop) => {
             Leave::Deliver(Delivery::Authenticated)
         }
         (Standing::Usable, _) if dane.failed > 0 && dane.failed == tally.judged() => Leave::Refuse,
-        (Standing::Unusable, _) if tally.encrypted > 0 => Leave::Deliver(Delivery::Encrypted),
-        (Standing::Unusable, _) if tally.has_cleartext() => Leave::Refuse,
-        (Standing::Usable | Standing::Unusable, _) | (_, InForce::Unknown) => Leave::Unknown,
+        (Standing::Unusable, InForce::Unknown) => Leave::Unknown,
+        (Standing::Unusable, _) if asks_tls && tally.encrypted > 0 => Leave::Deliver(Delivery::Encrypted),
+        (Standing::Unusable, _) if asks_tls && tally.has_cleartext() => Leave::Refuse,
+        (Standing::Unusable, _) if asks_tls => Leave::Unknown,
+        (Standing::Usable, _) | (_, InForce::Unknown) => Leave::Unknown,
         (_, InForce::Yes(policy)) if policy.mode == Mode::Enforce => {
             match enforced(std::slice::from_ref(candidate), policy) {
                 Delivery::Deferred => Leave::Refuse,

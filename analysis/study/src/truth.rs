@@ -43,8 +43,24 @@ pub struct KnownDomain {
     pub starttls: String,
     /// Valid certificates over the MX hosts.
     pub certificates: String,
+    /// What DNSSEC says of the MX lookup.
+    pub mx_dnssec: String,
+    /// TLSA records of whatever kind over the MX hosts.
+    pub tlsa_present: String,
+    /// Usable TLSA records that are signed over the MX hosts.
+    pub tlsa: String,
+    /// What matches them, over the MX hosts that have any.
+    pub tlsa_matching: String,
     /// What a sender with MTA-STS alone does.
     pub sts: String,
+    /// What a sender with DANE alone does.
+    pub dane: String,
+    /// What an active attacker then gets.
+    pub dane_attacker: String,
+    /// What a sender with both does.
+    pub both: String,
+    /// What an active attacker then gets.
+    pub both_attacker: String,
 }
 
 /// Where the defects stand in a folder of truth.
@@ -95,7 +111,15 @@ impl Table for KnownDomain {
             text("mx", "Where mail goes."),
             text("starttls", "STARTTLS over the MX hosts."),
             text("certificates", "Valid certificates over the MX hosts."),
+            text("mx_dnssec", "What DNSSEC says of the MX lookup."),
+            text("tlsa_present", "TLSA records of whatever kind over the MX hosts."),
+            text("tlsa", "Usable TLSA records that are signed over the MX hosts."),
+            text("tlsa_matching", "What matches them, over the MX hosts that have any."),
             text("sts", "What a sender with MTA-STS alone does."),
+            text("dane", "What a sender with DANE alone does."),
+            text("dane_attacker", "What an active attacker then gets."),
+            text("both", "What a sender with both does."),
+            text("both_attacker", "What an active attacker then gets."),
         ]
     }
 }

@@ -80,8 +80,14 @@ pub struct VerdictRow {
     pub starttls: String,
     /// Valid certificates over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
     pub certificates: String,
+    /// What DNSSEC says of the MX lookup: `secure`, `insecure`, `bogus`, `unknown`.
+    pub mx_dnssec: String,
+    /// TLSA records of whatever kind over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
+    pub tlsa_present: String,
     /// Usable TLSA records that DNSSEC vouches for, over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.
     pub tlsa: String,
+    /// A session that such a record authenticates, over the MX hosts that have any, in the same words.
+    pub tlsa_matching: String,
     /// What an opportunistic sender (RFC 3207) does.
     pub opportunistic: String,
     /// What an active attacker then gets.
@@ -174,9 +180,23 @@ impl Table for VerdictRow {
                 "Valid certificates over the MX hosts: `all`, `some`, `no`, `unknown`, `not-applicable`.",
             ),
             text(
+                "mx_dnssec",
+                "What DNSSEC says of the MX lookup, whatever it found: `secure`, `insecure`, `bogus`, `unknown`.",
+            ),
+            text(
+                "tlsa_present",
+                "TLSA records over the MX hosts, signed and usable or not: `all`, `some`, `no`, `unknown`, \
+                 `not-applicable`.",
+            ),
+            text(
                 "tlsa",
                 "Usable TLSA records that DNSSEC vouches for, over the MX hosts: `all`, `some`, `no`, `unknown`, \
                  `not-applicable` (RFC 7672 §2.2).",
+            ),
+            text(
+                "tlsa_matching",
+                "A session that such a record authenticates, over the MX hosts that have any: `all`, `some`, `no`, \
+                 `unknown`, `not-applicable`.",
             ),
             text("opportunistic", delivery),
             text("opportunistic_attacker", attacker),

@@ -66,7 +66,7 @@ impl ExtendedError {
             vec![
                 u16(
                     "code",
-                    "The INFO-CODE: 6 bogus, 7 signature expired, 9 DNSKEY missing, 22 no reachable authority …",
+                    "The INFO-CODE: 6 bogus, 7 signature expired, 9 DNSKEY missing, 22 no reachable authority, and others (IANA's registry).",
                 ),
                 bytes("text", "The EXTRA-TEXT, up to 256 bytes."),
                 boolean("unchecked", "It came with the answer to the question with validation off (CD)."),

@@ -192,7 +192,7 @@ impl Table for TlsReportOddityRow {
     fn columns() -> Vec<Column> {
         vec![
             u64("report", "The report, as in `tls_reports`."),
-            text("oddity", "What, a kebab-case word: `date-without-offset`, `totals-differ`, …"),
+            text("oddity", "What, a kebab-case word: `date-without-offset`, `totals-differ` and others."),
             text("place", "Where, as a path into the JSON; empty for the whole, or for what it came in."),
             text("detail", "The offending text, cut at 200 characters.").optional(),
         ]
@@ -223,7 +223,7 @@ impl Table for TlsReportRejectRow {
             text("part", "Where in the file, if it is not all of it.").optional(),
             text(
                 "reason",
-                "Why, a kebab-case word: `not-json`, `too-long`, `no-report-attached`, `unreadable`, …",
+                "Why, a kebab-case word: `not-json`, `too-long`, `no-report-attached`, `unreadable` and others.",
             ),
             text("detail", "More of it, for a person.").optional(),
         ]

@@ -4,6 +4,8 @@
 //! time of its creation. RSA signatures of PKCS#1 v1.5 are deterministic, serial numbers are digests of names,
 //! and dates count from the creation, so a server may forget a leaf and make it again.
 
+mod association;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,6 +95,8 @@ struct Kept {
 pub(crate) struct Authority {
     created: u64,
     root_pem: String,
+    root: CertificateDer<'static>,
+    root_key: KeyPair,
     intermediate: Issuer<'static, KeyPair>,
     chain: Vec<CertificateDer<'static>>,
     stranger_intermediate: Issuer<'static, KeyPair>,
@@ -165,6 +169,8 @@ impl Authority {
         Ok(Self {
             created,
             root_pem: root_certificate.pem(),
+            root: root_certificate.der().clone(),
+            root_key,
             intermediate: Issuer::new(middle, intermediate_key),
             chain: vec![middle_certificate.der().clone()],
             stranger_intermediate: Issuer::new(stranger_middle, stranger_intermediate_key),

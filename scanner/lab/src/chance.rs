@@ -38,6 +38,15 @@ pub(crate) enum Stream {
     Groups,
     Mutation,
     Epoch,
+    Signed,
+    Signatures,
+    Tlsa,
+    OperatorTlsa,
+    TlsaDefect,
+    OperatorTlsaDefect,
+    Keys,
+    ZoneKey,
+    Flaw,
 }
 
 /// The source of all draws of a world.

@@ -21,6 +21,12 @@ pub enum Axis {
     Host,
     /// The TXT record at `_smtp._tls` (RFC 8460 §3).
     Tlsrpt,
+    /// The signatures of a domain's MX set (RFC 7672 §2.1).
+    Signatures,
+    /// The signatures and the TLSA records of one MX host (RFC 7672 §2.2, §3).
+    Tlsa,
+    /// What follows where two things are planted together: it has no probability of its own.
+    Consequence,
 }
 
 macro_rules! catalogue {
@@ -232,6 +238,36 @@ catalogue! {
         TlsrptDelimiter = "tlsrpt-delimiter",
         TlsrptAbsentWithPolicy = "tlsrpt-absent-with-policy",
     ;
+    Signatures:
+        MxBogus = "dnssec-bogus" / "mx",
+    ;
+    Tlsa:
+        AddressBogus = "dnssec-bogus" / "address",
+        TlsaBogus = "dnssec-bogus" / "tlsa",
+        TlsaServfail = "tlsa-lookup-fails" / "servfail",
+        TlsaRefused = "tlsa-lookup-fails" / "refused",
+        TlsaOtherFailure = "tlsa-lookup-fails" / "other",
+        TlsaUnsignedZone = "tlsa-insecure" / "address",
+        TlsaUnsignedAlias = "tlsa-insecure" / "record",
+        TlsaPkixUsage = "tlsa-unusable" / "pkix-usage",
+        TlsaUnknownParameter = "tlsa-unusable" / "unknown-parameter",
+        TlsaDigestLength = "tlsa-unusable" / "digest-length",
+        TlsaMalformed = "tlsa-unusable" / "malformed",
+        TlsaOfNothing = "tlsa-mismatch" / "digest-of-nothing",
+        TlsaSelectorOrType = "tlsa-mismatch" / "selector-or-type",
+        TlsaUsage = "tlsa-mismatch" / "usage",
+        TlsaWeakerDigest = "tlsa-mismatch" / "weaker-digest",
+        TlsaOfAnotherKey = "tlsa-mismatch" / "other",
+        TlsaAnchorAbsent = "tlsa-anchor-absent",
+        TlsaAnchorName = "tlsa-anchor-name",
+        TlsaAnchorPath = "tlsa-anchor-path",
+        TlsaWithoutStarttls = "tlsa-without-starttls",
+        TlsaPartial = "tlsa-partial",
+    ;
+    Consequence:
+        TlsaBehindInsecureMx = "tlsa-behind-insecure-mx",
+        DaneStsConflict = "dane-sts-conflict",
+    ;
 }
 
 impl Defect {
@@ -312,6 +348,51 @@ impl Defect {
                 | Self::RecordOwnerDoubled
                 | Self::RecordOwnerParent
                 | Self::PolicyWithoutRecord
+        )
+    }
+
+    /// What an MX host must have besides, so that its TLSA records fail in this way.
+    pub(crate) const fn brings(self) -> Option<Self> {
+        match self {
+            Self::TlsaAnchorName => Some(Self::MxCertName),
+            Self::TlsaAnchorPath => Some(Self::MxCertExpired),
+            Self::TlsaWithoutStarttls => Some(Self::StarttlsAbsent),
+            _ => None,
+        }
+    }
+
+    /// Whether a lookup fails for it: that of the addresses, or that of the TLSA records.
+    pub(crate) const fn fails_lookup(self) -> bool {
+        matches!(
+            self,
+            Self::AddressBogus
+                | Self::TlsaBogus
+                | Self::TlsaServfail
+                | Self::TlsaRefused
+                | Self::TlsaOtherFailure
+        )
+    }
+
+    /// Whether TLSA records can be used, and what a host shows matches none of them.
+    pub(crate) const fn is_tlsa_mismatch(self) -> bool {
+        matches!(
+            self,
+            Self::TlsaOfNothing
+                | Self::TlsaSelectorOrType
+                | Self::TlsaUsage
+                | Self::TlsaWeakerDigest
+                | Self::TlsaOfAnotherKey
+                | Self::TlsaAnchorAbsent
+                | Self::TlsaAnchorName
+                | Self::TlsaAnchorPath
+        )
+    }
+
+    /// Whether no TLSA record of a host can be used (RFC 7672 §3.1).
+    pub(crate) const fn is_tlsa_unusable(self) -> bool {
+        matches!(
+            self,
+            Self::TlsaPkixUsage | Self::TlsaUnknownParameter | Self::TlsaDigestLength | Self::TlsaMalformed
         )
     }
 

@@ -32,6 +32,8 @@ pub(crate) enum Mail {
     Missing,
     /// SERVFAIL.
     Unanswered,
+    /// MX hosts, with signatures that do not validate.
+    Bogus,
     /// The null MX of RFC 7505.
     Null,
     /// No MX, but an address (RFC 5321 §5.1).

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
 use crate::authority::{Authority, AuthorityError};
-use crate::dns;
+use crate::dns::{self, NameServer, Signer};
 use crate::https::PolicyHosts;
 use crate::ledger::{Ledger, LedgerError, Writer};
 use crate::listener::{CONNECTIONS_MAX, Port, accept_all, stopped};
@@ -124,6 +124,7 @@ struct Ready<'a> {
     seed: u64,
     folder: &'a Path,
     ca: PathBuf,
+    anchor: PathBuf,
     names: PathBuf,
     networks: [&'static str; 2],
 }
@@ -140,7 +141,7 @@ struct Made<'a> {
 }
 
 impl Lab {
-    /// Makes the world, takes the ports and serves, at once. Writes `ca.pem` and `world.toml`; names and truth
+    /// Makes the world, takes the ports and serves, at once. Writes `ca.pem`, `root.key` and `world.toml`; names and truth
     /// are [`write_truth`](Self::write_truth)'s.
     pub fn start(config: LabConfig) -> Result<Self, LabError> {
         let failed = |doing: &str| {
@@ -156,7 +157,8 @@ impl Lab {
         let world = if https.can_refuse() && smtp.can_refuse() { world } else { world.without_ipv6() };
         let world = Arc::new(world);
         let authority = Arc::new(Authority::open(&config.folder)?);
-        write_facts(&config, &world, &authority).map_err(failed("writing the world's folder"))?;
+        let signer = Arc::new(Signer::new(world.chance)?);
+        write_facts(&config, &world, &authority, &signer).map_err(failed("writing the world's folder"))?;
 
         let (ledger, writer) = if config.ledger {
             let (ledger, writer) = Ledger::open(&config.folder)?;
@@ -187,7 +189,8 @@ impl Lab {
             writer,
             runtime: Some(runtime),
         };
-        lab.serve_names(&udp, tcp, ledger.as_ref()).map_err(failed("starting the name server"))?;
+        lab.serve_names((&authority, &signer), (&udp, tcp), ledger.as_ref())
+            .map_err(failed("starting the name server"))?;
         lab.serve_connections(&authority, ledger.as_ref()).map_err(failed("starting the servers"))?;
         Ok(lab)
     }
@@ -210,6 +213,11 @@ impl Lab {
     /// The root certificate to trust, as a PEM file.
     pub fn ca_pem_path(&self) -> PathBuf {
         self.config.folder.join("ca.pem")
+    }
+
+    /// The root zone's key, as a line of a zone file: what a resolver that validates this world is told to trust.
+    pub fn anchor_path(&self) -> PathBuf {
+        self.config.folder.join(ANCHOR)
     }
 
     /// The names, one a line, once [`write_truth`](Self::write_truth) has written them.
@@ -242,6 +250,7 @@ impl Lab {
             seed: self.config.seed,
             folder: &self.config.folder,
             ca: self.ca_pem_path(),
+            anchor: self.anchor_path(),
             names: self.names_path(),
             networks: NETWORKS,
         };
@@ -277,22 +286,26 @@ impl Lab {
 
     fn serve_names(
         &mut self,
-        udp: &std::net::UdpSocket,
-        tcp: std::net::TcpListener,
+        (authority, signer): (&Arc<Authority>, &Arc<Signer>),
+        (udp, tcp): (&std::net::UdpSocket, std::net::TcpListener),
         ledger: Option<&Ledger>,
     ) -> io::Result<()> {
+        let server = NameServer {
+            world: Arc::clone(&self.world),
+            authority: Arc::clone(authority),
+            signer: Arc::clone(signer),
+            spoiler: self.spoiler.clone(),
+        };
         for number in 0..DNS_THREADS {
             let socket = udp.try_clone()?;
-            let (world, stop, ledger) =
-                (Arc::clone(&self.world), Arc::clone(&self.dns_stop), ledger.cloned());
-            let spoiler = self.spoiler.clone();
-            let serve = move || dns::serve_udp(&socket, &world, &spoiler, &stop, ledger.as_ref());
+            let (server, stop, ledger) = (server.clone(), Arc::clone(&self.dns_stop), ledger.cloned());
+            let serve = move || dns::serve_udp(&socket, &server, &stop, ledger.as_ref());
             let thread = std::thread::Builder::new().name(format!("lab-dns-{number}"));
             self.dns_threads.push(thread.spawn(serve)?);
         }
-        let (world, spoiler, ledger) = (Arc::clone(&self.world), self.spoiler.clone(), ledger.cloned());
+        let ledger = ledger.cloned();
         self.accept(tcp, move |stream, _, mut stop| {
-            let serve = dns::serve_tcp(stream, Arc::clone(&world), spoiler.clone(), ledger.clone());
+            let serve = dns::serve_tcp(stream, server.clone(), ledger.clone());
             async move {
                 tokio::select! {
                     () = serve => {}
@@ -355,13 +368,16 @@ impl Drop for Lab {
     }
 }
 
+/// The file of the root's key.
+const ANCHOR: &str = "root.key";
 /// Threads that answer DNS over UDP.
 const DNS_THREADS: usize = 2;
 /// Threads that serve connections.
 const SERVER_THREADS: usize = 2;
 
-fn write_facts(config: &LabConfig, world: &World, authority: &Authority) -> io::Result<()> {
+fn write_facts(config: &LabConfig, world: &World, authority: &Authority, signer: &Signer) -> io::Result<()> {
     fs::write(config.folder.join("ca.pem"), authority.root_pem())?;
+    fs::write(config.folder.join(ANCHOR), signer.anchor())?;
     let names = match &config.names {
         Names::Invented(_) => "invented".to_owned(),
         Names::File(path) => path.display().to_string(),

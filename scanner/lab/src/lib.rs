@@ -20,6 +20,7 @@
 mod authority;
 mod chance;
 mod clock;
+mod dane;
 mod defect;
 mod dns;
 mod domain;
@@ -53,6 +54,6 @@ pub use lab::{Lab, LabConfig, LabError, NETWORKS};
 pub use ledger::LedgerError;
 pub use mutation::Mutation;
 pub use names::{NAMES_MAX, Names, NamesError};
-pub use params::{DnsParams, MailParams, ParamsError, StsParams, TlsrptParams, WorldParams};
+pub use params::{DaneParams, DnsParams, MailParams, ParamsError, StsParams, TlsrptParams, WorldParams};
 pub use truth::{PlantedDefect, TrueVerdict, TruthError};
 pub use world::{World, WorldError};

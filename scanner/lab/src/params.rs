@@ -20,6 +20,8 @@ pub struct WorldParams {
     pub sts: StsParams,
     /// Who publishes TLS-RPT.
     pub tlsrpt: TlsrptParams,
+    /// Who signs zones, and who publishes TLSA records.
+    pub dane: DaneParams,
     /// What goes wrong on the way to the name server.
     pub dns: DnsParams,
     /// Probability by `rule` (spread evenly over its sub-causes) or `rule/cause`, for a subject to which it can
@@ -27,7 +29,7 @@ pub struct WorldParams {
     #[serde(default)]
     pub defects: BTreeMap<String, f64>,
     /// Exact counts in the place of probabilities: every domain belongs to one group. What is left of the fields above
-    /// is `suffixes`, `dns`, operators and their concentration, and `mail.two_hosts`.
+    /// is `suffixes`, `dns`, operators and their concentration, and `mail.two_hosts`; nothing is signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
     /// Probability by kind of change that a domain to which it can happen is otherwise at epoch 1.
@@ -84,6 +86,18 @@ pub struct TlsrptParams {
     pub record: f64,
 }
 
+/// Who signs zones, and who publishes TLSA records (RFC 7672). The root and the top-level domains are always signed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DaneParams {
+    /// Share of domains whose zone is signed.
+    pub signed: f64,
+    /// Share of mail operators whose zone is, spread evenly over their sizes.
+    pub operators_signed: f64,
+    /// Share of those, domains and operators alike, whose MX hosts have TLSA records.
+    pub tlsa: f64,
+}
+
 /// What goes wrong on the way to the name server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -102,6 +116,7 @@ impl Default for WorldParams {
             mail: MailParams::default(),
             sts: StsParams::default(),
             tlsrpt: TlsrptParams::default(),
+            dane: DaneParams::default(),
             dns: DnsParams::default(),
             defects: demo_defects(),
             groups: Vec::new(),
@@ -138,6 +153,19 @@ impl Default for TlsrptParams {
     }
 }
 
+impl Default for DaneParams {
+    fn default() -> Self {
+        Self { signed: 0.6, operators_signed: 0.5, tlsa: 0.6 }
+    }
+}
+
+impl DaneParams {
+    /// Nothing below a top-level domain is signed.
+    const NONE: Self = Self { signed: 0.0, operators_signed: 0.0, tlsa: 0.0 };
+    /// Everything is signed, and every MX host has TLSA records.
+    const ALL: Self = Self { signed: 1.0, operators_signed: 1.0, tlsa: 1.0 };
+}
+
 impl Default for DnsParams {
     fn default() -> Self {
         Self { loss: 0.0, truncation: 0.01 }
@@ -156,6 +184,9 @@ pub enum ParamsError {
     /// A key of `[changes]` names nothing.
     #[error("no change is called {0:?}")]
     UnknownChange(String),
+    /// A key of `[defects]` names what has no probability of its own.
+    #[error("{0:?} follows from other things that are planted, and has no probability of its own")]
+    Consequence(String),
     /// A number is not a probability.
     #[error("{0} = {1} is not a probability between 0 and 1")]
     NotAProbability(String, f64),
@@ -202,7 +233,8 @@ impl WorldParams {
         toml::to_string(self).expect("a struct of tables of numbers is TOML")
     }
 
-    /// A world in which every domain has a record, a policy in mode enforce and TLS-RPT, and nothing is wrong.
+    /// A world in which every domain has a record, a policy in mode enforce and TLS-RPT, nothing is signed, and nothing
+    /// is wrong.
     pub fn clean() -> Self {
         Self {
             suffixes: vec!["test".to_owned(), "example".to_owned()],
@@ -216,6 +248,7 @@ impl WorldParams {
             },
             sts: StsParams { record: 1.0, wildcard_txt: 0.0, ..StsParams::default() },
             tlsrpt: TlsrptParams { record: 1.0 },
+            dane: DaneParams::NONE,
             dns: DnsParams { loss: 0.0, truncation: 0.0 },
             defects: BTreeMap::new(),
             groups: Vec::new(),
@@ -230,8 +263,28 @@ impl WorldParams {
         let planted = Defect::named(&key);
         let Some(first) = planted.first() else { return Err(ParamsError::UnknownDefect(key)) };
         let mut params = Self::clean();
-        params.defects.insert(key, 1.0);
+        if matches!(first.axis(), Axis::Signatures | Axis::Tlsa | Axis::Consequence) {
+            params.dane = DaneParams::ALL;
+            // A policy that is kept while DANE fails is another finding.
+            params.sts.record = 0.0;
+        }
         match first {
+            Defect::DaneStsConflict => {
+                params.sts.record = 1.0;
+                params.defects.insert("tlsa-mismatch/other".to_owned(), 1.0);
+            }
+            Defect::TlsaBehindInsecureMx => {
+                params.dane.signed = 0.0;
+                params.mail.operated = 1.0;
+            }
+            _ => drop(params.defects.insert(key, 1.0)),
+        }
+        match first {
+            // The first host has what the second has not.
+            Defect::TlsaPartial => params.mail.two_hosts = 1.0,
+            Defect::TlsaUnsignedZone if planted.len() == 1 => {
+                params.dane = DaneParams { tlsa: 1.0, ..DaneParams::NONE };
+            }
             // A second address is to be had where the second MX host would be.
             Defect::MxCertVaries => params.mail.two_hosts = 0.0,
             // Without MX the domain's own address counts, which only those have who run their own mail.
@@ -278,6 +331,12 @@ impl WorldParams {
             ("sts.record + sts.wildcard_txt", self.sts.record + self.sts.wildcard_txt),
             ("sts.operated", self.sts.operated),
             ("tlsrpt.record", self.tlsrpt.record),
+            ("dane.signed", self.dane.signed),
+            ("dane.operators_signed", self.dane.operators_signed),
+            ("dane.tlsa", self.dane.tlsa),
+            ("dane.signed", self.dane.signed),
+            ("dane.operators_signed", self.dane.operators_signed),
+            ("dane.tlsa", self.dane.tlsa),
             ("dns.loss", self.dns.loss),
             ("dns.truncation", self.dns.truncation),
             ("mail.null", self.mail.null),
@@ -324,6 +383,9 @@ impl WorldParams {
             let defects = Defect::named(key);
             if defects.is_empty() {
                 return Err(ParamsError::UnknownDefect(key.clone()));
+            }
+            if defects.iter().any(|defect| defect.axis() == Axis::Consequence) {
+                return Err(ParamsError::Consequence(key.clone()));
             }
             let share = rate / defects.len() as f64;
             for defect in defects {

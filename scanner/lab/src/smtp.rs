@@ -14,6 +14,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use crate::authority::{Authority, Leaf};
 use crate::chance::{Draw, Stream};
 use crate::clock;
+use crate::dane::leaf;
 use crate::defect::Defect;
 use crate::domain::{HOST_LABELS, HostId};
 use crate::hostile::{Hostile, serve_mail};
@@ -177,29 +178,15 @@ impl MxHosts {
         // Who serves a crowd has a certificate for each of it.
         let sni = seen.sni.as_deref().filter(|sni| host.name == CROWD_NAME && sni.ends_with(CROWD_NAME));
         let name = sni.unwrap_or(&host.name);
-        let config = self.authority.server(name, leaf(host), false).map_err(io::Error::other)?;
+        let config = self
+            .authority
+            .server(name, leaf(host.defect, host.second_address, host.replaced), false)
+            .map_err(io::Error::other)?;
         let tls = hello.into_stream(config).await?;
         seen.handshake = true;
         let mut tls = BufReader::new(self.spoiler.stream(tls, &key, Layer::InsideTls));
         speak(&mut tls, host, seen, true).await?;
         tls.shutdown().await
-    }
-}
-
-fn leaf(host: &Host) -> Leaf {
-    match host.defect {
-        Some(Defect::MxCertName) => Leaf::WrongName,
-        Some(Defect::MxCertExpired) => Leaf::Expired,
-        Some(Defect::MxCertNotYetValid) => Leaf::NotYetValid,
-        Some(Defect::MxCertSelfSigned) => Leaf::SelfSigned,
-        Some(Defect::MxCertUnknownRoot) => Leaf::UnknownRoot,
-        Some(Defect::MxCertMissingIntermediate) => Leaf::MissingIntermediate,
-        Some(Defect::MxCertMalformed) => Leaf::Malformed,
-        Some(Defect::HandshakeSignature) => Leaf::AnothersKey,
-        Some(Defect::MxCertExpiring) => Leaf::Expiring,
-        Some(Defect::MxCertVaries) if host.second_address => Leaf::Other,
-        None if host.replaced => Leaf::Other,
-        _ => Leaf::Valid,
     }
 }
 

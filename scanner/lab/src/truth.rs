@@ -1,5 +1,6 @@
 //! The ground truth: what a census of the world must find, said from what was planted and not from what is served.
 
+mod dane;
 mod files;
 
 pub use files::TruthError;
@@ -7,6 +8,7 @@ pub use files::TruthError;
 use crate::defect::Defect;
 use crate::domain::{Domain, HostId, Mail, Mode, Record, Tlsrpt};
 use crate::world::World;
+use dane::{Dane, Standing};
 
 /// A defect of a domain: a row of `truth/defects.parquet`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +46,24 @@ pub struct TrueVerdict {
     pub starttls: &'static str,
     /// Valid certificates over the MX hosts, in the same words.
     pub certificates: &'static str,
+    /// What DNSSEC says of the MX lookup: `secure`, `insecure`, `bogus`, `unknown`.
+    pub mx_dnssec: &'static str,
+    /// TLSA records of whatever kind over the MX hosts, in the words of `starttls`.
+    pub tlsa_present: &'static str,
+    /// Those that are signed and can be used.
+    pub tlsa: &'static str,
+    /// Certificates that match them, over the hosts that have such.
+    pub tlsa_matching: &'static str,
     /// What a sender with MTA-STS does: `authenticated`, `encrypted`, `cleartext`, `deferred`, `no-mail`, `unknown`.
     pub sts: &'static str,
+    /// What a sender with DANE does.
+    pub dane: &'static str,
+    /// What an active attacker then gets: `nothing`, `the-message`, `unknown`.
+    pub dane_attacker: &'static str,
+    /// What a sender with both does, DANE first.
+    pub both: &'static str,
+    /// What an active attacker then gets.
+    pub both_attacker: &'static str,
 }
 
 impl World {
@@ -53,8 +71,9 @@ impl World {
     pub fn truth(&self, index: u64) -> (Vec<PlantedDefect>, TrueVerdict) {
         let domain = self.domain(index);
         let name = self.name(index);
-        let hosts: Vec<Witness> = self
-            .mx_hosts(&domain)
+        // Who cannot validate the MX set does not know the hosts.
+        let hosts = if domain.mail == Mail::Bogus { Vec::new() } else { self.mx_hosts(&domain) };
+        let hosts: Vec<Witness> = hosts
             .into_iter()
             .map(|(preference, host)| Witness::of(self, &domain, &name, preference, host))
             .collect();
@@ -84,7 +103,10 @@ impl World {
                 }
             }
         }
-        let verdict = verdict(&domain, &name, &hosts);
+        let dane = Dane::new(self, &domain, &hosts);
+        let is_valid = policy_is_valid(&domain);
+        dane.plant(&name, is_valid && domain.mode != Mode::None, &mut plant);
+        let verdict = verdict(&domain, &name, &hosts, &dane);
         (defects, verdict)
     }
 }
@@ -180,6 +202,9 @@ struct Witness {
     name: String,
     preference: u16,
     defect: Option<Defect>,
+    standing: Standing,
+    /// What is wrong with its signatures or its TLSA records.
+    tlsa_defect: Option<Defect>,
     /// Whether the policy's patterns match it.
     matches: bool,
 }
@@ -201,10 +226,13 @@ impl Witness {
             Some(defect) if defect.is_mismatch_some() => !last,
             _ => true,
         };
+        let (standing, tlsa_defect) = Standing::of(world, domain, host);
         Self {
             name: world.mx_name(domain, name, host),
             preference,
             defect: world.host_defect(domain, host),
+            standing,
+            tlsa_defect,
             matches,
         }
     }
@@ -218,6 +246,8 @@ impl Witness {
         match self.defect {
             Some(Defect::StarttlsAbsent | Defect::StarttlsRejected) => Known::No,
             Some(Defect::MxUnreachable | Defect::MxRefusedUs | Defect::StarttlsMangled) => Known::Unknown,
+            // Nobody who validates has its address.
+            None if self.tlsa_defect == Some(Defect::AddressBogus) => Known::Unknown,
             _ => Known::Yes,
         }
     }
@@ -257,7 +287,13 @@ impl Witness {
     }
 }
 
-fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
+/// Whether a sender finds a policy, announced and sound.
+fn policy_is_valid(domain: &Domain) -> bool {
+    let sound_fetch = domain.fetch.is_none_or(Defect::is_lint);
+    domain.record_is_valid() && domain.text_is_valid() && sound_fetch
+}
+
+fn verdict(domain: &Domain, name: &str, hosts: &[Witness], dane: &Dane<'_>) -> TrueVerdict {
     let record = match domain.record {
         Record::Absent | Record::Wildcard => "absent",
         Record::Published(_) if !domain.has_txt() => "absent",
@@ -275,17 +311,22 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
     let valid = policy == "valid";
     let mx = match domain.mail {
         Mail::Missing => "none",
-        Mail::Unanswered => "unknown",
+        Mail::Unanswered | Mail::Bogus => "unknown",
         Mail::Null => "null",
         Mail::Implicit => "implicit",
         Mail::Hosts => "hosts",
     };
     let (starttls, certificates) = match domain.mail {
         Mail::Missing | Mail::Null => ("not-applicable", "not-applicable"),
-        Mail::Unanswered => ("unknown", "unknown"),
+        Mail::Unanswered | Mail::Bogus => ("unknown", "unknown"),
         Mail::Implicit if !domain.has_txt() => ("unknown", "unknown"),
-        Mail::Implicit | Mail::Hosts => (over(hosts, Witness::starttls), over(hosts, Witness::certificate)),
+        Mail::Implicit | Mail::Hosts => {
+            let met = || hosts.iter().filter(|host| !host.is_unresolvable());
+            (over(met().map(Witness::starttls)), over(met().map(Witness::certificate)))
+        }
     };
+    let (alone, alone_attacker) = dane.sender(None);
+    let (both, both_attacker) = dane.sender(policy_is_valid(domain).then_some(domain.mode));
     TrueVerdict {
         domain: name.to_owned(),
         record,
@@ -302,7 +343,15 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
         mx,
         starttls,
         certificates,
-        sts: if record == "valid" && valid && domain.mode == Mode::Enforce {
+        mx_dnssec: dane.mx_dnssec(),
+        tlsa_present: dane.present(),
+        tlsa: dane.usable(),
+        tlsa_matching: dane.matching(),
+        dane: alone,
+        dane_attacker: alone_attacker,
+        both,
+        both_attacker,
+        sts: if policy_is_valid(domain) && domain.mode == Mode::Enforce {
             enforced(domain, hosts)
         } else {
             opportunistic(domain, hosts)
@@ -310,9 +359,9 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness]) -> TrueVerdict {
     }
 }
 
-/// `all`, `some`, `no`, `unknown` or `not-applicable` over the hosts that have an address.
-fn over(hosts: &[Witness], what: impl Fn(&Witness) -> Known) -> &'static str {
-    let known: Vec<Known> = hosts.iter().filter(|host| !host.is_unresolvable()).map(what).collect();
+/// `all`, `some`, `no`, `unknown` or `not-applicable`.
+fn over(known: impl Iterator<Item = Known>) -> &'static str {
+    let known: Vec<Known> = known.collect();
     let (yes, no) = (known.contains(&Known::Yes), known.contains(&Known::No));
     match (yes, no, known.contains(&Known::Unknown)) {
         (false, false, false) => "not-applicable",
@@ -327,7 +376,7 @@ fn over(hosts: &[Witness], what: impl Fn(&Witness) -> Known) -> &'static str {
 fn opportunistic(domain: &Domain, hosts: &[Witness]) -> &'static str {
     match domain.mail {
         Mail::Missing | Mail::Null => return "no-mail",
-        Mail::Unanswered => return "unknown",
+        Mail::Unanswered | Mail::Bogus => return "unknown",
         Mail::Implicit if !domain.has_txt() => return "unknown",
         Mail::Implicit | Mail::Hosts => {}
     }
@@ -346,7 +395,7 @@ fn opportunistic(domain: &Domain, hosts: &[Witness]) -> &'static str {
 fn enforced(domain: &Domain, hosts: &[Witness]) -> &'static str {
     match domain.mail {
         Mail::Missing | Mail::Null => return "no-mail",
-        Mail::Unanswered => return "unknown",
+        Mail::Unanswered | Mail::Bogus => return "unknown",
         Mail::Implicit | Mail::Hosts => {}
     }
     let known: Vec<Known> = hosts

@@ -103,6 +103,14 @@ impl World {
         &self.params
     }
 
+    pub(crate) fn has_groups(&self) -> bool {
+        self.groups.is_some()
+    }
+
+    pub(crate) fn names_are_invented(&self) -> bool {
+        matches!(self.names, NameTable::Invented(_))
+    }
+
     pub(crate) fn has_ipv6(&self) -> bool {
         self.ipv6
     }
@@ -141,10 +149,7 @@ impl World {
             return self.grouped(index, groups.member(index));
         }
         let mut hosting = self.hosting(index);
-        let mut mail = Mail::Hosts;
-        if self.draw(Stream::Existence, index).hits(self.params.mail.missing) {
-            mail = Mail::Missing;
-        }
+        let mut mail = if self.exists(index) { Mail::Hosts } else { Mail::Missing };
         let record = if mail == Mail::Missing { Record::Absent } else { self.record(index, hosting) };
         if mail != Mail::Missing {
             mail = self.mail(index, record);
@@ -197,11 +202,16 @@ impl World {
         domain
     }
 
+    /// Whether the domain with this index is to be found in DNS.
+    pub(crate) fn exists(&self, index: u64) -> bool {
+        self.has_groups() || !self.draw(Stream::Existence, index).hits(self.params.mail.missing)
+    }
+
     /// The MX hosts that a domain names, most preferred first, with their preference.
     pub(crate) fn mx_hosts(&self, domain: &Domain) -> Vec<(u16, HostId)> {
         match (domain.mail, domain.hosting) {
             (Mail::Implicit, _) => vec![(0, HostId::Own { domain: domain.index, number: 0 })],
-            (Mail::Hosts, Hosting::Own { hosts, .. }) => {
+            (Mail::Hosts | Mail::Bogus, Hosting::Own { hosts, .. }) => {
                 let equal = self.draw(Stream::HostStyle, domain.index).hits(0.3);
                 (0..hosts)
                     .map(|number| {
@@ -210,7 +220,7 @@ impl World {
                     })
                     .collect()
             }
-            (Mail::Hosts, Hosting::Operator(operator)) => {
+            (Mail::Hosts | Mail::Bogus, Hosting::Operator(operator)) => {
                 let hosts = self.operator_hosts(operator);
                 let equal = self.draw(Stream::OperatorHosts, u64::from(operator)).next(1).hits(0.5);
                 (0..hosts)
@@ -220,7 +230,7 @@ impl World {
                     })
                     .collect()
             }
-            (Mail::Hosts, Hosting::Mixed(operator)) => vec![
+            (Mail::Hosts | Mail::Bogus, Hosting::Mixed(operator)) => vec![
                 (10, HostId::Own { domain: domain.index, number: 0 }),
                 (20, HostId::Operator { operator, number: 0 }),
             ],
@@ -252,8 +262,14 @@ impl World {
 
     /// What is wrong with one of a domain's MX hosts.
     pub(crate) fn host_defect(&self, domain: &Domain, host: HostId) -> Option<Defect> {
+        let bare = self.bare_host_defect(domain, host);
+        bare.or_else(|| self.tlsa_defect(Some(domain), host)?.brings())
+    }
+
+    /// The same, but for what its TLSA records bring with them.
+    pub(crate) fn bare_host_defect(&self, domain: &Domain, host: HostId) -> Option<Defect> {
         match host {
-            HostId::Operator { operator, number } => self.operator_defect(operator, number),
+            HostId::Operator { operator, number } => self.bare_operator_defect(operator, number),
             HostId::Own { domain: index, number } => {
                 let defect = self.own_defect(index, number)?;
                 let alone = matches!(domain.hosting, Hosting::Own { hosts: 1, .. } | Hosting::Mixed(_));
@@ -272,6 +288,12 @@ impl World {
 
     /// What is wrong with an operator's MX host.
     pub(crate) fn operator_defect(&self, operator: u32, number: u8) -> Option<Defect> {
+        let bare = self.bare_operator_defect(operator, number);
+        bare.or_else(|| self.tlsa_defect(None, HostId::Operator { operator, number })?.brings())
+    }
+
+    /// The same, but for what its TLSA records bring with them.
+    pub(crate) fn bare_operator_defect(&self, operator: u32, number: u8) -> Option<Defect> {
         if let Some(groups) = &self.groups {
             return groups.operator_defect(operator, number, self.operator_hosts(operator));
         }
@@ -360,6 +382,9 @@ impl World {
         if draw.next(1).hits(self.params.mail.servfail) {
             return Mail::Unanswered;
         }
+        if self.is_signed(index) && self.afflict(Axis::Signatures, Stream::Signatures, index).is_some() {
+            return Mail::Bogus;
+        }
         let mail = if let Record::Published(_) = record {
             match self.afflict(Axis::Mail, Stream::Mail, index) {
                 Some(Defect::NullWithPolicy) => Mail::Null,
@@ -437,7 +462,7 @@ impl World {
         self.afflict_scaled(axis, self.draw(stream, key), 1.0)
     }
 
-    fn afflict_scaled(&self, axis: Axis, draw: Draw, factor: f64) -> Option<Defect> {
+    pub(crate) fn afflict_scaled(&self, axis: Axis, draw: Draw, factor: f64) -> Option<Defect> {
         let mut left = draw.unit();
         self.rates.get(&axis)?.iter().find_map(|(defect, rate)| {
             left -= rate * factor;

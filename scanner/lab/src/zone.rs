@@ -1,10 +1,14 @@
 //! What DNS says in a world: a question in, an answer out, nothing kept.
 
 mod beside;
+mod cut;
+mod tlsa;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::authority::Leaf;
 use crate::chance::{Draw, Stream};
+use crate::dane::Tlsa;
 use crate::defect::Defect;
 use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt};
 use crate::plan::{AddressPlan, PER_POLICY_OPERATOR, Slot};
@@ -12,6 +16,7 @@ use crate::text;
 use crate::trouble;
 use crate::world::World;
 use beside::{aside_texts, at_apex_txt, beside_a_domain};
+pub(crate) use cut::{Cut, cut};
 
 /// Addresses that never answer a connection: their servers' queues are kept full. There are several, in as many
 /// /24s, so that a scanner with manners does not wait for them one by one.
@@ -35,6 +40,7 @@ pub(crate) enum Kind {
     Mx,
     Ns,
     Txt,
+    Tlsa,
     Other,
 }
 
@@ -46,6 +52,12 @@ pub(crate) enum Data {
     Mx(u16, String),
     Ns(String),
     Txt(Vec<Vec<u8>>),
+    /// A TLSA record of the host, which shows the leaf at its first address.
+    Tlsa {
+        host: String,
+        leaf: Leaf,
+        record: Tlsa,
+    },
 }
 
 /// How a question ends.
@@ -54,6 +66,8 @@ pub(crate) enum Code {
     NoError,
     ServFail,
     NxDomain,
+    NotImp,
+    Refused,
 }
 
 /// An answer.
@@ -64,17 +78,17 @@ pub(crate) struct Answer {
     pub(crate) cname: Option<String>,
     /// Records of the type, at the end of the chain.
     pub(crate) records: Vec<Data>,
-    /// Who owns the zone, for the SOA of a negative answer.
-    pub(crate) apex: Option<String>,
+    /// Its signatures do not validate.
+    pub(crate) bogus: bool,
 }
 
 impl Answer {
     pub(crate) fn nxdomain() -> Self {
-        Self { code: Code::NxDomain, cname: None, records: Vec::new(), apex: None }
+        Self { code: Code::NxDomain, cname: None, records: Vec::new(), bogus: false }
     }
 
     fn of(records: Vec<Data>) -> Self {
-        Self { code: Code::NoError, cname: None, records, apex: None }
+        Self { code: Code::NoError, cname: None, records, bogus: false }
     }
 
     fn nodata() -> Self {
@@ -86,19 +100,28 @@ impl Answer {
         if asked == kind { Self::of(records()) } else { Self::nodata() }
     }
 
-    fn alias(target: String, end: Self) -> Self {
-        Self { cname: Some(target), ..end }
+    fn failed(code: Code) -> Self {
+        Self { code, ..Self::nodata() }
     }
 
-    fn within(self, apex: &str) -> Self {
-        Self { apex: Some(apex.to_owned()), ..self }
+    /// The same, with signatures that do not validate, where there is anything that could be signed.
+    fn bogus(self) -> Self {
+        let bogus = self.cname.is_some() || !self.records.is_empty();
+        Self { bogus, ..self }
+    }
+
+    fn alias(target: String, end: Self) -> Self {
+        Self { cname: Some(target), ..end }
     }
 }
 
 /// Answers a question for a name in lower case, without the last dot.
 pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
     if let Some(index) = world.index(name) {
-        return at_apex(world, &world.domain(index), name, kind).within(name);
+        return at_apex(world, &world.domain(index), name, kind);
+    }
+    if let Some(answer) = tlsa::at_prefix(world, name, kind) {
+        return answer;
     }
     if let Some(answer) = at_operator(world, name, kind) {
         return answer;
@@ -108,15 +131,18 @@ pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
         let Some(index) = world.index(rest) else { continue };
         let domain = world.domain(index);
         if domain.mail == Mail::Missing {
-            return Answer::nxdomain().within(rest);
+            return Answer::nxdomain();
         }
-        return below(world, &domain, rest, *place, kind).within(rest);
+        return below(world, &domain, rest, *place, kind);
     }
     if name.is_empty() {
         return Answer::typed(kind, Kind::Ns, || vec![Data::Ns("a.root-servers.net".to_owned())]);
     }
     if name == "localhost" {
         return Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]);
+    }
+    if !name.contains('.') {
+        return Answer::nodata();
     }
     if let Some(answer) = beside_a_domain(world, name, kind) {
         return answer;
@@ -130,7 +156,7 @@ pub(crate) fn answer(world: &World, name: &str, kind: Kind) -> Answer {
         if let Some(index) = world.index(parent) {
             let domain = world.domain(index);
             let answer = if domain.record == Record::Wildcard { wildcard(kind) } else { Answer::nxdomain() };
-            return answer.within(parent);
+            return answer;
         }
     }
     Answer::nxdomain()
@@ -193,27 +219,28 @@ const ALIAS_LABELS: [&str; 4] = ["node1", "node2", "node3", "node4"];
 fn at_apex(world: &World, domain: &Domain, name: &str, kind: Kind) -> Answer {
     match (domain.mail, kind) {
         (Mail::Missing, _) => Answer::nxdomain(),
-        (Mail::Unanswered, Kind::Mx) => Answer { code: Code::ServFail, ..Answer::nodata() },
+        (Mail::Unanswered, Kind::Mx) => Answer::failed(Code::ServFail),
         (Mail::Null, Kind::Mx) => Answer::of(vec![Data::Mx(0, String::new())]),
-        (Mail::Hosts, Kind::Mx) => Answer::of(
-            world
-                .mx_hosts(domain)
-                .into_iter()
-                .map(|(preference, host)| Data::Mx(preference, world.mx_name(domain, name, host)))
-                .collect(),
-        ),
+        (Mail::Hosts, Kind::Mx) => mx_set(world, domain, name),
+        (Mail::Bogus, Kind::Mx) => mx_set(world, domain, name).bogus(),
         (Mail::Implicit, Kind::A | Kind::Aaaa) => {
             let host = HostId::Own { domain: domain.index, number: 0 };
             host_addresses(world, Some(domain), host, None, kind)
         }
         (_, Kind::Ns) => {
-            let operator = world.draw(Stream::NameServers, domain.index).below(50);
+            let operator = world.draw(Stream::NameServers, domain.index).below(DNS_OPERATORS.into());
             Answer::of([1, 2].map(|n| Data::Ns(format!("ns{n}.dns{operator}.example"))).to_vec())
         }
         (_, Kind::Txt) if domain.record == Record::Wildcard => wildcard(kind),
         (_, Kind::Txt) => Answer::of(at_apex_txt(world, domain, name)),
         _ => Answer::nodata(),
     }
+}
+
+fn mx_set(world: &World, domain: &Domain, name: &str) -> Answer {
+    let hosts = world.mx_hosts(domain).into_iter();
+    let named = hosts.map(|(preference, host)| Data::Mx(preference, world.mx_name(domain, name, host)));
+    Answer::of(named.collect())
 }
 
 fn below(world: &World, domain: &Domain, name: &str, place: Place, kind: Kind) -> Answer {
@@ -391,7 +418,10 @@ fn host_addresses(
         }
         _ => {}
     }
-    let end = planned(world, domain, host, kind);
+    let end = match world.tlsa_defect(domain, host) {
+        Some(Defect::AddressBogus) => return planned(world, domain, host, kind).bogus(),
+        _ => planned(world, domain, host, kind),
+    };
     match (defect, zone) {
         (Some(Defect::MxCname), Some(zone)) => {
             Answer::alias(format!("{}.{zone}", ALIAS_LABELS[usize::from(number)]), end)
@@ -435,8 +465,19 @@ fn mute_operator(world: &World, operator: u32, kind: Kind) -> Answer {
     silent(world.draw(Stream::PolicyOperator, u64::from(operator)).next(1), kind)
 }
 
-/// Names of operators: `post<n>`, `sts<n>` and `dns<n>` under `example`.
-fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
+/// Who runs a zone under `example` that is no domain of the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    /// `post<n>`: MX hosts.
+    Mail(u32),
+    /// `sts<n>`: policies.
+    Policies(u32),
+    /// `dns<n>`: name servers.
+    Names,
+}
+
+/// The operator whose zone a name is in, and what stands before the zone's own name.
+fn operator_and_below<'a>(world: &World, name: &'a str) -> Option<(Operator, &'a str)> {
     let stem = name.strip_suffix(".example")?;
     let (below, apex) = stem.rsplit_once('.').unwrap_or(("", stem));
     let numbered = |prefix: &str, count: u32| {
@@ -445,50 +486,72 @@ fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
         // No second spelling of a number.
         (number < count && (digits == "0" || !digits.starts_with('0'))).then_some(number)
     };
-    let params = world.params();
-    let zone = || format!("{apex}.example");
-    if let Some(operator) = numbered("post", world.mail_operators()) {
-        if let Some(number) = ALIAS_LABELS.iter().position(|known| *known == below)
-            && number < usize::from(world.operator_hosts(operator))
-        {
-            let host = HostId::Operator { operator, number: number as u8 };
-            return Some(alias_target(world, None, host, kind).within(&zone()));
-        }
-        let label = below.strip_suffix(".in");
-        let number = label.and_then(|label| HOST_LABELS.iter().position(|known| *known == label));
-        return Some(match number {
-            Some(number) if number < usize::from(world.operator_hosts(operator)) => {
-                let host = HostId::Operator { operator, number: number as u8 };
-                host_addresses(world, None, host, Some(&zone()), kind).within(&zone())
-            }
-            _ if matches!(below, "" | "in") => Answer::nodata().within(&zone()),
-            _ => Answer::nxdomain().within(&zone()),
-        });
+    let operator = numbered("post", world.mail_operators())
+        .map(Operator::Mail)
+        .or_else(|| numbered("sts", world.params().sts.operators).map(Operator::Policies))
+        .or_else(|| numbered("dns", DNS_OPERATORS).map(|_| Operator::Names))?;
+    Some((operator, below))
+}
+
+/// Whether an operator's zone of this name is signed; `None` where there is none.
+fn operator_zone(world: &World, apex: &str) -> Option<bool> {
+    match operator_and_below(world, apex)? {
+        (Operator::Mail(operator), "") => Some(world.operator_is_signed(operator)),
+        (_, "") => Some(false),
+        _ => None,
     }
-    if let Some(operator) = numbered("sts", params.sts.operators) {
-        if let Some(customer) = below.strip_suffix("._mta-sts") {
-            let answer = world.index(customer).map(|index| {
-                let domain = world.domain(index);
-                let asked = sts_record(world, &domain, customer, kind);
-                if asked.cname.is_some_and(|target| target == name) {
-                    Answer::of(asked.records)
-                } else {
-                    Answer::nxdomain()
-                }
-            });
-            return Some(answer.unwrap_or_else(Answer::nxdomain).within(&zone()));
-        }
-        return Some(match below {
-            "policies" => policies_addresses(world, operator, kind).within(&zone()),
-            "down" => refusing(kind).within(&zone()),
-            "mute" => mute_operator(world, operator, kind).within(&zone()),
-            "" | "_mta-sts" => Answer::nodata().within(&zone()),
-            _ => Answer::nxdomain().within(&zone()),
-        });
-    }
-    numbered("dns", 50).map(|_| match below {
-        "ns1" | "ns2" => Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]),
-        "" => Answer::nodata(),
-        _ => Answer::nxdomain(),
+}
+
+/// Operators of name servers.
+const DNS_OPERATORS: u32 = 50;
+
+fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
+    let (operator, below) = operator_and_below(world, name)?;
+    Some(match operator {
+        Operator::Mail(operator) => at_mail_operator(world, operator, below, kind),
+        Operator::Policies(operator) => at_policy_operator(world, operator, (name, below), kind),
+        Operator::Names => match below {
+            "ns1" | "ns2" => Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]),
+            "" => Answer::nodata(),
+            _ => match below.strip_suffix("._dane") {
+                Some(host) => tlsa::unsigned(world, host, kind),
+                None => Answer::nxdomain(),
+            },
+        },
     })
+}
+
+fn at_mail_operator(world: &World, operator: u32, below: &str, kind: Kind) -> Answer {
+    let exists = |number: &usize| *number < usize::from(world.operator_hosts(operator));
+    let host = |number: usize| HostId::Operator { operator, number: number as u8 };
+    if let Some(number) = ALIAS_LABELS.iter().position(|known| *known == below).filter(exists) {
+        return alias_target(world, None, host(number), kind);
+    }
+    let label = below.strip_suffix(".in");
+    let number = label.and_then(|label| HOST_LABELS.iter().position(|known| *known == label));
+    match number.filter(exists) {
+        Some(number) => {
+            host_addresses(world, None, host(number), Some(&format!("post{operator}.example")), kind)
+        }
+        None if matches!(below, "" | "in") => Answer::nodata(),
+        None => Answer::nxdomain(),
+    }
+}
+
+fn at_policy_operator(world: &World, operator: u32, (name, below): (&str, &str), kind: Kind) -> Answer {
+    if let Some(customer) = below.strip_suffix("._mta-sts") {
+        let Some(index) = world.index(customer) else { return Answer::nxdomain() };
+        let asked = sts_record(world, &world.domain(index), customer, kind);
+        return match asked.cname {
+            Some(target) if target == name => Answer::of(asked.records),
+            _ => Answer::nxdomain(),
+        };
+    }
+    match below {
+        "policies" => policies_addresses(world, operator, kind),
+        "down" => refusing(kind),
+        "mute" => mute_operator(world, operator, kind),
+        "" | "_mta-sts" => Answer::nodata(),
+        _ => Answer::nxdomain(),
+    }
 }

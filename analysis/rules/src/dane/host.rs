@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mxray_evidence::{AddressRecord, Lookup, LookupStatus, MailHostRow, Security};
+use mxray_evidence::{AddressRecord, DomainRow, Lookup, LookupStatus, MailHostRow, Security};
 
 use super::{DaneOutcome, NearMiss};
 use crate::finding::Notes;
@@ -40,6 +40,8 @@ pub(crate) enum Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostDane {
     pub(crate) standing: Standing,
+    /// Whether TLSA records are there, signed or not; `None` where that was not measured.
+    pub(crate) has_records: Option<bool>,
     /// Sessions that a record authenticated.
     pub(crate) authenticated: u16,
     /// Sessions that showed that a sender with DANE would not deliver: no match, no STARTTLS, no handshake.
@@ -64,6 +66,7 @@ impl HostDane {
     pub(crate) fn unknown() -> Self {
         Self {
             standing: Standing::Unknown,
+            has_records: None,
             authenticated: 0,
             failed: 0,
             misnamed: 0,
@@ -74,7 +77,8 @@ impl HostDane {
 
     /// Of a host with an address, where the resolver's AD bit is believed.
     pub(crate) fn assess(row: &MailHostRow, sessions: &[SessionAssessment]) -> Self {
-        let mut dane = Self::unknown();
+        let has_records = row.tlsa.is_measured().then(|| row.tlsa.status() == LookupStatus::Found);
+        let mut dane = Self { has_records, ..Self::unknown() };
         match security(&row.a, &row.aaaa) {
             Security::Indeterminate => {
                 dane.mark(RuleId::DnssecBogus, Outcome::Unknown, None, Some("its addresses".into()));
@@ -190,7 +194,9 @@ impl HostDane {
                     return;
                 }
                 DaneOutcome::Unusable => return,
-                DaneOutcome::Mismatch(near) => (RuleId::TlsaMismatch, NearMiss::as_str(*near), at.to_owned()),
+                DaneOutcome::Mismatch(near) => {
+                    (RuleId::TlsaMismatch, Some(NearMiss::as_str(*near)), at.to_owned())
+                }
                 DaneOutcome::AnchorAbsent => (RuleId::TlsaAnchorAbsent, None, at.to_owned()),
                 DaneOutcome::AnchorName => {
                     self.misnamed += 1;
@@ -211,24 +217,24 @@ impl HostDane {
         self.marks.push(Mark { rule, outcome, cause, detail });
     }
 
-    /// Whether usage 2 authenticates the host for `domain` by the domain's own name, which counts as well where the MX
-    /// set is secure (RFC 7672 §3.2.2).
-    pub(crate) fn is_for(&self, domain: &str) -> bool {
-        let wildcard = domain.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-        self.misnamed > 0
-            && self.misnamed == self.failed
-            && (self.names.contains(domain) || wildcard.is_some_and(|name| self.names.contains(&name)))
+    /// Whether usage 2 authenticates the host by a name of the next hop, which counts as well (RFC 7672 §3.2.2).
+    pub(crate) fn is_for(&self, next_hop: &NextHop<'_>) -> bool {
+        let is_named = |name: &&str| {
+            let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+            self.names.contains(*name) || wildcard.is_some_and(|name| self.names.contains(&name))
+        };
+        self.misnamed > 0 && self.misnamed == self.failed && next_hop.0.iter().any(is_named)
     }
 
-    /// Whether a sender with DANE delivers to the host for `domain` at none of the addresses that were seen.
-    pub(crate) fn fails_for(&self, domain: &str) -> bool {
-        self.failed > 0 && self.authenticated == 0 && !self.is_for(domain)
+    /// Whether a sender with DANE delivers to the host at none of the addresses that were seen.
+    pub(crate) fn fails_for(&self, next_hop: &NextHop<'_>) -> bool {
+        self.failed > 0 && self.authenticated == 0 && !self.is_for(next_hop)
     }
 
     /// Counts the host against a domain.
-    pub(crate) fn count(&self, host: &str, domain: &str, notes: &mut Notes) {
+    pub(crate) fn count(&self, host: &str, next_hop: &NextHop<'_>, notes: &mut Notes) {
         for mark in &self.marks {
-            let excused = mark.rule == RuleId::TlsaAnchorName && self.is_for(domain);
+            let excused = mark.rule == RuleId::TlsaAnchorName && self.is_for(next_hop);
             match mark.outcome {
                 Outcome::NotApplicable | Outcome::Pass => notes.outcome(mark.rule, mark.outcome),
                 Outcome::Violation if excused => notes.pass(mark.rule),
@@ -250,6 +256,19 @@ fn is_signed_alias(row: &MailHostRow) -> bool {
 
 fn is_alias(row: &MailHostRow) -> bool {
     [&row.a, &row.aaaa].iter().any(|lookup| !lookup.cnames.is_empty())
+}
+
+/// The names of the next hop that a certificate may be for under usage 2, beside the TLSA base domain.
+pub(crate) struct NextHop<'a>(Vec<&'a str>);
+
+impl<'a> NextHop<'a> {
+    /// The domain, and what it is an alias of; none where the MX set that led to the host is not signed, for then whoever
+    /// forged it would choose among all hosts that are for the domain (RFC 7672 §3.2.2).
+    pub(crate) fn of(domain: &'a DomainRow) -> Self {
+        let expanded = domain.mx.cnames.last().map(|cname| cname.target.as_str());
+        let names = std::iter::once(domain.domain.as_str()).chain(expanded);
+        Self(names.filter(|_| domain.mx.authenticated == Some(true)).collect())
+    }
 }
 
 /// What DNSSEC says of a host's addresses: secure where every family that has addresses is (RFC 7672 §2.2.2). Those that

@@ -90,6 +90,10 @@ pub(crate) const RULES: &[Rule] = &[
                 "weaker-digest",
                 "only the weaker of two digests matches, and the stronger is the one that counts",
             ),
+            cause(
+                "other",
+                "the data is of another key or certificate: the server's was changed, and the record was not",
+            ),
         ],
         ..HOST
     },

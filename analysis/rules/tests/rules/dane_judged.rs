@@ -72,7 +72,9 @@ fn rfc7672_2_2_a_host_with_a_record_that_matches_is_authenticated() {
     let case = with_hosts(&[guarded(A, MATCH), guarded(B, MATCH)]);
     assert_eq!(case.violations(), [""; 0]);
     assert_eq!(senders(&case), ["authenticated", "nothing", "authenticated", "nothing"]);
-    assert_eq!(case.judge().verdict.tlsa, "all");
+    let verdict = case.judge().verdict;
+    let words = [verdict.mx_dnssec, verdict.tlsa_present, verdict.tlsa, verdict.tlsa_matching];
+    assert_eq!(words, ["secure", "all", "all", "all"]);
     for rule in ["dnssec-bogus", "tlsa-mismatch", "tlsa-partial", "tlsa-behind-insecure-mx", "tlsa-unusable"]
     {
         assert_eq!(case.outcome(rule), Outcome::Pass, "{rule}");
@@ -91,19 +93,21 @@ fn without_resolvers_that_validate_nothing_is_said() {
 #[test]
 fn rfc7672_2_2_a_host_that_matches_no_record_is_left_out() {
     let case = with_hosts(&[guarded(A, MISMATCH)]);
-    assert_eq!(case.violations(), ["tlsa-mismatch"]);
+    assert_eq!(case.violations(), ["tlsa-mismatch/other"]);
     assert_eq!(senders(&case), ["deferred", "nothing", "deferred", "nothing"]);
     let finding = case.judge().findings.remove(0);
     assert_eq!((finding.effect.as_str(), finding.rule.report_type), ("refuse", Some("tlsa-invalid")));
     // The next host takes over, and nobody else can.
     let case = with_hosts(&[guarded(A, MISMATCH), guarded(B, MATCH)]);
+    let verdict = case.judge().verdict;
+    assert_eq!([verdict.tlsa.as_str(), &verdict.tlsa_matching], ["all", "some"]);
     assert_eq!(senders(&case), ["authenticated", "nothing", "authenticated", "nothing"]);
 }
 
 #[test]
 fn rfc8461_2_mta_sts_does_not_make_up_for_dane() {
     let case = enforced(&[guarded(A, MISMATCH)]);
-    assert_eq!(case.violations(), ["mx-pattern-unused", "tlsa-mismatch", "dane-sts-conflict"]);
+    assert_eq!(case.violations(), ["mx-pattern-unused", "tlsa-mismatch/other", "dane-sts-conflict"]);
     let verdict = case.judge().verdict;
     assert_eq!((verdict.sts.as_str(), verdict.both.as_str()), ("authenticated", "deferred"));
     // And DANE makes up for a certificate that MTA-STS would refuse.
@@ -286,9 +290,46 @@ fn rfc7672_3_2_2_the_domains_own_name_counts_under_usage_2() {
     assert_eq!(case.violations(), ["tlsa-anchor-name"]);
     assert_eq!(senders(&case)[0], "deferred");
     host.sessions[0].1.as_mut().expect("a chain").names = vec!["*.example".to_owned()];
-    let case = with_hosts(&[host]);
+    let mut case = with_hosts(&[host]);
     assert_eq!(case.violations(), [""; 0]);
     assert_eq!(senders(&case)[0], "authenticated");
+    // Whoever forges an MX set that is not signed would lead mail to any host that is for the domain.
+    case.domain.mx.authenticated = Some(false);
+    assert_eq!(case.violations(), ["tlsa-anchor-name", "tlsa-behind-insecure-mx"]);
+    assert_eq!(senders(&case)[0], "deferred");
+}
+
+#[test]
+fn rfc7672_3_2_2_the_name_that_the_domain_is_an_alias_of_counts_too() {
+    let mut host = guarded(A, DaneOutcome::AnchorName);
+    host.sessions[0].1.as_mut().expect("a chain").names = vec!["real.example".to_owned()];
+    let mut case = with_hosts(&[host]);
+    let (owner, target) = (case.domain.domain.clone(), "real.example".to_owned());
+    case.domain.mx.cnames.push(Cname { owner, target, ttl: 60 });
+    assert_eq!(case.violations(), [""; 0]);
+    assert_eq!(senders(&case)[0], "authenticated");
+}
+
+#[test]
+fn rfc8461_2_records_that_nobody_can_use_leave_the_host_to_the_policy() {
+    let unusable = |problems: &[ChainProblem]| {
+        let mut host = guarded(A, DaneOutcome::Unusable);
+        host.row.tlsa.records[0].usage = 1;
+        host.sessions[0].1 = Some(chain(problems));
+        host
+    };
+    let case = enforced(&[unusable(&[])]);
+    assert_eq!(senders(&case), ["encrypted", "the-message", "authenticated", "nothing"]);
+    let case = enforced(&[unusable(&[ChainProblem::SelfSigned])]);
+    assert_eq!(senders(&case), ["encrypted", "the-message", "deferred", "nothing"]);
+}
+
+#[test]
+fn rfc8461_5_a_policy_in_mode_none_conflicts_with_nothing() {
+    let mut case = enforced(&[guarded(A, MISMATCH)]);
+    case.policy =
+        Case::with_policy("version: STSv1\nmode: none\nmax_age: 604800\nmx: mx1.d.example\n").policy;
+    assert!(!case.violations().contains(&"dane-sts-conflict".to_owned()));
 }
 
 #[test]
@@ -300,6 +341,7 @@ fn each_way_to_fail_has_a_rule_of_its_own() {
         (DaneOutcome::Mismatch(NearMiss::Usage), "tlsa-mismatch/usage"),
         (DaneOutcome::Mismatch(NearMiss::WeakerDigest), "tlsa-mismatch/weaker-digest"),
         (DaneOutcome::Mismatch(NearMiss::DigestOfNothing), "tlsa-mismatch/digest-of-nothing"),
+        (MISMATCH, "tlsa-mismatch/other"),
     ];
     for (outcome, rule) in cases {
         let case = with_hosts(&[guarded(A, outcome)]);

@@ -8,8 +8,25 @@ use super::agreement::{ColumnAgreement, Difference};
 use super::{digest, keep};
 use crate::truth::KnownDomain;
 
-const COLUMNS: [&str; 9] =
-    ["record", "policy", "mode", "max_age", "tlsrpt", "mx", "starttls", "certificates", "sts"];
+const COLUMNS: [&str; 17] = [
+    "record",
+    "policy",
+    "mode",
+    "max_age",
+    "tlsrpt",
+    "mx",
+    "starttls",
+    "certificates",
+    "mx_dnssec",
+    "tlsa_present",
+    "tlsa",
+    "tlsa_matching",
+    "sts",
+    "dane",
+    "dane_attacker",
+    "both",
+    "both_attacker",
+];
 
 /// What stands for a column that is null.
 const ABSENT: &str = "null";
@@ -42,7 +59,15 @@ impl Columns {
             &domain.mx,
             &domain.starttls,
             &domain.certificates,
+            &domain.mx_dnssec,
+            &domain.tlsa_present,
+            &domain.tlsa,
+            &domain.tlsa_matching,
             &domain.sts,
+            &domain.dane,
+            &domain.dane_attacker,
+            &domain.both,
+            &domain.both_attacker,
         ]
         .map(|word| self.words.number(word));
         self.known.insert(digest(&domain.domain), Known { words, scanned: false });
@@ -64,7 +89,15 @@ impl Columns {
             &verdict.mx,
             &verdict.starttls,
             &verdict.certificates,
+            &verdict.mx_dnssec,
+            &verdict.tlsa_present,
+            &verdict.tlsa,
+            &verdict.tlsa_matching,
             &verdict.sts,
+            &verdict.dane,
+            &verdict.dane_attacker,
+            &verdict.both,
+            &verdict.both_attacker,
         ];
         for (index, word) in found.into_iter().enumerate() {
             let pair = (known.words[index], self.words.number(word));

@@ -17,7 +17,15 @@ WITH facts AS (
     SELECT 7, 'valid certificates, of domains with MX hosts', certificates, domains
     FROM standings WHERE certificates <> 'not-applicable'
     UNION ALL
-    SELECT 8, 'usable TLSA, of domains with MX hosts', tlsa, domains FROM standings WHERE tlsa <> 'not-applicable'
+    SELECT 8, 'DNSSEC of the MX lookup', mx_dnssec, domains FROM standings
+    UNION ALL
+    SELECT 9, 'TLSA records, of domains with MX hosts', tlsa_present, domains
+    FROM standings WHERE tlsa_present <> 'not-applicable'
+    UNION ALL
+    SELECT 10, 'usable TLSA, of domains with MX hosts', tlsa, domains FROM standings WHERE tlsa <> 'not-applicable'
+    UNION ALL
+    SELECT 11, 'TLSA matched, of domains with usable ones', tlsa_matching, domains
+    FROM standings WHERE tlsa IN ('all', 'some')
 ),
 totals AS (
     SELECT

@@ -47,7 +47,15 @@ fn compare_bent(bend: impl Fn(&mut Vec<Defect>, &mut Vec<KnownDomain>, &mut Vec<
             mx: row.mx,
             starttls: row.starttls,
             certificates: row.certificates,
+            mx_dnssec: row.mx_dnssec,
+            tlsa_present: row.tlsa_present,
+            tlsa: row.tlsa,
+            tlsa_matching: row.tlsa_matching,
             sts: row.sts,
+            dane: row.dane,
+            dane_attacker: row.dane_attacker,
+            both: row.both,
+            both_attacker: row.both_attacker,
         })
         .collect();
     bend(&mut defects, &mut known, &mut findings);

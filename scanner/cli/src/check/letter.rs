@@ -39,13 +39,24 @@ fn headline(of: &Assessment, palette: Palette) -> String {
         Outcome::Broken if broken == 1 => palette.bad("1 thing is broken"),
         Outcome::Broken => palette.bad(&format!("{broken} things are broken")),
         Outcome::Sound if of.verdict.mx == "null" => palette.good("sound: it takes no mail, and says so"),
+        Outcome::Sound if of.verdict.sts_attacker == "nothing" && is_guarded(&of.verdict) => {
+            palette.good("sound: nothing is wrong, and senders with MTA-STS or DANE are protected")
+        }
         Outcome::Sound if of.verdict.sts_attacker == "nothing" => {
             palette.good("sound: nothing is wrong, and senders with MTA-STS are protected")
+        }
+        Outcome::Sound if is_guarded(&of.verdict) => {
+            palette.good("sound: nothing is wrong, and senders with DANE are protected")
         }
         Outcome::Sound => {
             palette.doubtful("nothing is wrong, and nothing protects its mail from an active attacker")
         }
     }
+}
+
+/// Whether a sender with DANE delivers to hosts that it authenticates, and to no others.
+fn is_guarded(verdict: &VerdictRow) -> bool {
+    verdict.dane == "authenticated" && verdict.dane_attacker == "nothing"
 }
 
 /// What could not be judged, by subject and reason.
@@ -99,6 +110,8 @@ fn standing(verdict: &VerdictRow, hosts: &[String], palette: Palette) -> String 
         ("TLS-RPT record", verdict.tlsrpt.clone(), Some(verdict.tlsrpt.as_str())),
         ("STARTTLS", over_hosts(&verdict.starttls, "offered by"), Some(verdict.starttls.as_str())),
         ("Certificates", over_hosts(&verdict.certificates, "valid at"), Some(verdict.certificates.as_str())),
+        ("DNSSEC", dnssec_words(&verdict.mx_dnssec).to_owned(), None),
+        ("DANE", dane_words(verdict), dane_state(verdict)),
     ];
     let mut text = String::new();
     for (title, words, state) in lines {
@@ -111,6 +124,41 @@ fn standing(verdict: &VerdictRow, hosts: &[String], palette: Palette) -> String 
         let _ = writeln!(text, "  {title:<15} {}", wrapped(&words, 18));
     }
     text
+}
+
+/// What DNSSEC says of the MX set.
+fn dnssec_words(word: &str) -> &'static str {
+    match word {
+        "secure" => "the MX set is signed, or its absence is",
+        "insecure" => "the MX set is not signed",
+        "bogus" => "the MX set is signed, and does not validate",
+        _ => "unknown: no resolver that validates was asked, or none answered",
+    }
+}
+
+/// TLSA records over the MX hosts.
+fn dane_words(verdict: &VerdictRow) -> String {
+    let matching = match (verdict.tlsa.as_str(), verdict.tlsa_matching.as_str()) {
+        ("all" | "some", "all") => "; their certificates match",
+        ("all" | "some", "some") => "; not all of their certificates match",
+        ("all" | "some", "no") => "; their certificates do not match",
+        ("all" | "some", _) => "; whether their certificates match is unknown",
+        ("no", _) if matches!(verdict.tlsa_present.as_str(), "all" | "some") => {
+            return "TLSA records that are not signed, or that nobody can use".to_owned();
+        }
+        _ => "",
+    };
+    format!("{}{matching}", over_hosts(&verdict.tlsa, "TLSA records at"))
+}
+
+/// Which state it is, where it is one of interest.
+fn dane_state(verdict: &VerdictRow) -> Option<&'static str> {
+    match (verdict.tlsa.as_str(), verdict.tlsa_matching.as_str()) {
+        ("unknown", _) => Some("unknown"),
+        ("all" | "some", "no" | "some") => Some("some"),
+        ("all", "all") => Some("all"),
+        _ => None,
+    }
 }
 
 fn listed(hosts: &[String]) -> String {
@@ -223,7 +271,10 @@ fn senders(verdict: &VerdictRow, palette: Palette) -> String {
             "cleartext" => palette.bad("delivers in the clear"),
             "deferred" => palette.bad("does not deliver: it tries again, then bounces"),
             "no-mail" => "has nowhere to deliver".to_owned(),
-            _ if title.ends_with("DANE") && !title.starts_with("without") && verdict.tlsa == "unknown" => {
+            _ if title.ends_with("DANE")
+                && !title.starts_with("without")
+                && verdict.mx_dnssec == "unknown" =>
+            {
                 palette.faint("unknown: DNSSEC was not measured; ask a resolver that validates")
             }
             _ => palette.faint("unknown"),

@@ -18,4 +18,5 @@ mod scanning;
 mod sockets;
 mod tlsrpt;
 mod two_months;
+mod validated;
 mod world;

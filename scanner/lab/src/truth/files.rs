@@ -91,7 +91,15 @@ fn domain_schema() -> Schema {
         text("mx", false),
         text("starttls", false),
         text("certificates", false),
+        text("mx_dnssec", false),
+        text("tlsa_present", false),
+        text("tlsa", false),
+        text("tlsa_matching", false),
         text("sts", false),
+        text("dane", false),
+        text("dane_attacker", false),
+        text("both", false),
+        text("both_attacker", false),
     ])
 }
 
@@ -120,6 +128,14 @@ fn domain_columns(rows: &[TrueVerdict]) -> Vec<ArrayRef> {
         strings(rows.iter().map(|row| Some(row.mx))),
         strings(rows.iter().map(|row| Some(row.starttls))),
         strings(rows.iter().map(|row| Some(row.certificates))),
+        strings(rows.iter().map(|row| Some(row.mx_dnssec))),
+        strings(rows.iter().map(|row| Some(row.tlsa_present))),
+        strings(rows.iter().map(|row| Some(row.tlsa))),
+        strings(rows.iter().map(|row| Some(row.tlsa_matching))),
         strings(rows.iter().map(|row| Some(row.sts))),
+        strings(rows.iter().map(|row| Some(row.dane))),
+        strings(rows.iter().map(|row| Some(row.dane_attacker))),
+        strings(rows.iter().map(|row| Some(row.both))),
+        strings(rows.iter().map(|row| Some(row.both_attacker))),
     ]
 }

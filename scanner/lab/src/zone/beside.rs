@@ -34,7 +34,7 @@ pub(super) fn beside_a_domain(world: &World, name: &str, kind: Kind) -> Option<A
             && let Some(index) = world.index(once)
         {
             let texts = aside_texts(world, &world.domain(index), once, defect);
-            return (!texts.is_empty()).then(|| Answer::typed(kind, Kind::Txt, || texts).within(once));
+            return (!texts.is_empty()).then(|| Answer::typed(kind, Kind::Txt, || texts));
         }
     }
     let suffix = name.strip_prefix("_mta-sts.")?;
@@ -42,6 +42,6 @@ pub(super) fn beside_a_domain(world: &World, name: &str, kind: Kind) -> Option<A
     let planted = params.defects.contains_key("sts-record-wrong-owner/parent");
     (planted && params.suffixes.iter().any(|known| known == suffix)).then(|| {
         let text = || vec![Data::Txt(vec![b"v=STSv1; id=20240101000000Z;".to_vec()])];
-        Answer::typed(kind, Kind::Txt, text).within(suffix)
+        Answer::typed(kind, Kind::Txt, text)
     })
 }

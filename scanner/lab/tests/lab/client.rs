@@ -114,15 +114,19 @@ pub(crate) fn ask(server: SocketAddr, name: &str, rtype: Rtype) -> DnsAnswer {
 }
 
 pub(crate) fn ask_tcp(server: SocketAddr, name: &str, rtype: Rtype) -> DnsAnswer {
+    parsed(&exchange_tcp(server, &query(name, rtype, 9, Some(1_232))), rtype)
+}
+
+/// The reply to a query over TCP, as it came.
+pub(crate) fn exchange_tcp(server: SocketAddr, query: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(server).unwrap();
-    let query = query(name, rtype, 9, Some(1_232));
     stream.write_all(&u16::try_from(query.len()).unwrap().to_be_bytes()).unwrap();
-    stream.write_all(&query).unwrap();
+    stream.write_all(query).unwrap();
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();
     let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut reply).unwrap();
-    parsed(&reply, rtype)
+    reply
 }
 
 /// The addresses of a host, both families.

@@ -7,4 +7,5 @@ mod ledger;
 mod parquet;
 mod planted;
 mod servers;
+mod signed;
 mod truth;

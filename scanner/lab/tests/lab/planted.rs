@@ -8,6 +8,7 @@ use mxray_lab::{Defect, Lab, LabConfig, Names, PlantedDefect, WorldParams};
 use rustls::ClientConfig;
 
 use crate::client::{self, Fetch, Session};
+use crate::signed;
 
 /// A world with every defect, and how to ask it.
 struct Witness {
@@ -104,6 +105,9 @@ fn every_defect_is_served_as_it_is_planted() {
             mxray_lab::Axis::Match | mxray_lab::Axis::Mail => matching(&witness, *defect, row),
             mxray_lab::Axis::Host => host(&witness, *defect, row),
             mxray_lab::Axis::Tlsrpt => tlsrpt(&witness, *defect, row),
+            mxray_lab::Axis::Signatures | mxray_lab::Axis::Tlsa | mxray_lab::Axis::Consequence => {
+                signed::is_served(&witness.lab, *defect, row);
+            }
         }
     }
 }

@@ -22,7 +22,10 @@ SELECT
     mx_hosting,
     starttls,
     certificates,
+    mx_dnssec,
+    tlsa_present,
     tlsa,
+    tlsa_matching,
     opportunistic,
     opportunistic_attacker,
     sts,
@@ -36,5 +39,5 @@ SELECT
     count(*) AS domains
 FROM verdicts
 GROUP BY
-    1, 2, record, policy, mode, policy_hosting, tlsrpt, mx, mx_hosting, starttls, certificates, tlsa, opportunistic,
-    opportunistic_attacker, sts, sts_attacker, dane, dane_attacker, "both", both_attacker, 21, 22
+    1, 2, record, policy, mode, policy_hosting, tlsrpt, mx, mx_hosting, starttls, certificates, mx_dnssec, tlsa_present, tlsa,
+    tlsa_matching, opportunistic, opportunistic_attacker, sts, sts_attacker, dane, dane_attacker, "both", both_attacker, 24, 25
