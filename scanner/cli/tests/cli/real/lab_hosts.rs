@@ -77,7 +77,9 @@ fn found(findings: &[Value], host: &Value) -> BTreeSet<String> {
         (Some(rule), Some(cause)) => format!("{rule}/{cause}"),
         (rule, _) => rule.unwrap_or_default().to_owned(),
     });
-    let is_hosts = |rule: &String| rule.starts_with("mx-") || rule.starts_with("starttls-");
+    let is_hosts = |rule: &String| {
+        rule.starts_with("mx-") || rule.starts_with("starttls-") || rule == "dnssec-bogus/address"
+    };
     // A host that does not match a policy is judged by the policy.
     words.filter(|rule| is_hosts(rule) && !rule.starts_with("mx-policy")).collect()
 }
@@ -86,6 +88,8 @@ fn found(findings: &[Value], host: &Value) -> BTreeSet<String> {
 fn pkix(host: &Value, found: &BTreeSet<String>) -> String {
     let finds = |rule: &str| found.iter().any(|found| found.starts_with(rule));
     let word = match (host["starttls"].as_str().unwrap(), host["certificate"].as_str().unwrap()) {
+        // Nobody who validates has an address that does not.
+        _ if finds("dnssec-bogus/address") => "no address",
         _ if finds("mx-unresolvable") && !finds("mx-unresolvable/cname") => "no address",
         _ if finds("starttls-handshake") => "handshake fails",
         ("absent" | "mangled", _) => "no STARTTLS",
