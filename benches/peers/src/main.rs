@@ -100,6 +100,7 @@ async fn with_messages(address: SocketAddr, work: Work, in_flight: u64) -> u64 {
     type Waiting = Rc<RefCell<HashMap<u16, oneshot::Sender<Message>>>>;
     let socket = Rc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
     socket.connect(address).await.expect("connected");
+    socket2::SockRef::from(&*socket).set_recv_buffer_size(4 << 20).expect("a larger buffer");
     let waiting: Waiting = Rc::default();
     let (reading, answered) = (Rc::clone(&socket), Rc::clone(&waiting));
     tokio::task::spawn_local(async move {
