@@ -218,6 +218,27 @@ fn what_a_start_costs_does_not_grow_with_what_is_parked() {
 }
 
 #[test]
+fn keys_whose_rate_has_no_more_to_say_are_forgotten() {
+    let rate = NonZeroU32::new(10);
+    let mut desk =
+        Desk::new(&PacingLimits { address_rate: rate, prefix_rate: rate, operator_rate: rate, ..UNLIMITED });
+    let mut most = 0;
+    for work in 0..30_000_u32 {
+        // Neighbours are in other prefixes.
+        let [a, b, c, _] = work.to_le_bytes();
+        desk.park(&format!("198.{a}.{b}.{c}"), Some(&format!("operator-{work}.example")), work);
+        let started = desk.started();
+        desk.give_back(started);
+        // A thousand a second: what was asked a tenth of a second ago is idle.
+        desk.now += Duration::from_millis(1);
+        most = most.max(desk.parking.keys());
+    }
+    assert_eq!(desk.parking.parked(), 0);
+    // Those that were started since the last sweep, each with its prefix and its operator; not all that there were.
+    assert!(most < 4 * STARTS_A_SWEEP as usize, "{most} keys were remembered");
+}
+
+#[test]
 fn who_is_slow_steps_aside_while_there_is_room() {
     let limits = PacingLimits { connections_max: 2, slow_connections_max: 2, ..UNLIMITED };
     let mut desk = Desk::new(&limits);
