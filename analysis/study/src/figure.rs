@@ -39,7 +39,7 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "adoption_by_rank",
-        caption: "Adoption by decade of rank. Each panel has its own scale; below each decade, of how many domains the rate is. \
+        caption: "Adoption by decade of rank, each named by its last. Each panel has its own scale; below, of how many domains the rate is. \
                   Whiskers are 95 % intervals, where the input is a sample.",
         draw: drawn::adoption_by_rank,
     },

@@ -117,6 +117,7 @@ impl Bar {
         let mut end = scale.place(from);
         if let Some((low, high)) = self.whisker {
             let (low, high) = (scale.place(low), scale.place(high));
+            drawing.line((low, middle), (high, middle), Stroke::Halo);
             drawing.line((low, middle), (high, middle), Stroke::Bold);
             drawing.line((low, middle - 4.0), (low, middle + 4.0), Stroke::Bold);
             drawing.line((high, middle - 4.0), (high, middle + 4.0), Stroke::Bold);

@@ -231,8 +231,9 @@ pub(super) fn adoption_by_rank(tables: &Tables<'_>, name: &'static str) -> Optio
             at: if decades.len() == 1 { 0.5 } else { place as f64 / last },
             rate: row.rate("rate"),
             interval: row.interval("rate"),
-            label: format!("≤ {}", short(row.number("rank_to"))),
+            label: short(row.number("rank_to")),
             under: short(row.number("measured")),
+            of: row.number("measured"),
         }
     });
     (!panels.is_empty()).then(|| panels::draw(name, "Adoption by rank", &panels))
@@ -252,7 +253,8 @@ pub(super) fn adoption_over_time(tables: &Tables<'_>, name: &'static str) -> Opt
         let label =
             if place.is_multiple_of(marked) { row.text("began").get(..10).unwrap_or_default() } else { "" };
         let under = if label.is_empty() { String::new() } else { short(row.number("measured")) };
-        Point { at, rate: row.rate("rate"), interval: row.interval("rate"), label: label.to_owned(), under }
+        let (rate, interval, of) = (row.rate("rate"), row.interval("rate"), row.number("measured"));
+        Point { at, rate, interval, of, label: label.to_owned(), under }
     });
     Some(panels::draw(name, "Adoption over time", &panels))
 }

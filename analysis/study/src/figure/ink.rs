@@ -32,6 +32,8 @@ pub(super) enum Stroke {
     Hair,
     Plain,
     Bold,
+    /// White, under a bold one that crosses what is dark.
+    Halo,
 }
 
 /// A drawing of a given size, pixels.
@@ -85,6 +87,7 @@ impl Drawing {
             Stroke::Hair => ("#ccc", 0.6),
             Stroke::Plain => ("#000", 0.8),
             Stroke::Bold => ("#000", 1.6),
+            Stroke::Halo => ("#fff", 4.6),
         };
         self.element(format_args!(
             "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" stroke-width=\"{width}\"/>"

@@ -9,6 +9,8 @@ pub(super) struct Point {
     pub(super) at: f64,
     pub(super) rate: Option<f64>,
     pub(super) interval: Option<(f64, f64)>,
+    /// Of how many it is a rate.
+    pub(super) of: u64,
     /// Below the axis, and below that.
     pub(super) label: String,
     pub(super) under: String,
@@ -21,6 +23,8 @@ pub(super) struct Panel {
     pub(super) points: Vec<Point>,
 }
 
+/// Of how many a rate must be for its interval to have room on the scale, whatever that takes.
+const STRETCHES_OF_MIN: u64 = 30;
 const COLUMNS: usize = 3;
 const WIDTH: f64 = 252.0;
 const HEIGHT: f64 = 172.0;
@@ -46,7 +50,11 @@ impl Panel {
         let (top, bottom) = (y + TOP, y + HEIGHT - BOTTOM);
         drawing.bold(x + 8.0, y + 15.0, &self.title);
         drawing.small(x + 8.0, y + 28.0, Anchor::Start, &format!("of {}", self.of));
-        let reach = |point: &Point| point.interval.map_or(point.rate, |(_, high)| Some(high)).unwrap_or(0.0);
+        // The interval of a handful goes anywhere: it does not stretch the scale, and is cut off by it.
+        let counts = |point: &&Point| point.of >= STRETCHES_OF_MIN;
+        let high =
+            |point: &Point| Some(point).filter(counts).and_then(|point| point.interval).map(|(_, high)| high);
+        let reach = |point: &Point| high(point).or(point.rate).unwrap_or(0.0);
         let scale = Scale::new(self.points.iter().map(reach).fold(0.0, f64::max), 3.0, bottom, top);
         for mark in scale.marks() {
             let at = scale.place(mark);
@@ -69,6 +77,7 @@ impl Panel {
                 drawing.line(before, here, Stroke::Bold);
             }
             if let Some((low, high)) = point.interval {
+                let high = high.min(scale.end);
                 drawing.line((at, scale.place(low)), (at, scale.place(high)), Stroke::Plain);
                 for end in [low, high] {
                     drawing.line((at - 3.0, scale.place(end)), (at + 3.0, scale.place(end)), Stroke::Plain);
