@@ -69,7 +69,10 @@ fn check(row: &PolicyRow, response: &[u8]) {
     match &row.ending {
         Ending::Completed => assert!(!row.body_truncated, "what is whole is not cut"),
         Ending::Stopped { cause: Cause::Oversize, .. } if row.status.is_some() => {
-            assert!(row.body_truncated && body.len() == POLICY_BYTES_MAX);
+            // Chunks may have longer extensions and trailers than are read, behind a body that is not too long.
+            let is_chunked = row.headers.iter().any(|header| header.name == "transfer-encoding");
+            let is_cut = row.body_truncated && body.len() == POLICY_BYTES_MAX;
+            assert!(is_cut || is_chunked && !row.body_truncated);
         }
         _ => {}
     }
