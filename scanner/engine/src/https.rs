@@ -115,9 +115,11 @@ impl PolicyFetch {
         let patience = begin + self.time_left.min(net.settings.connect_timeout);
         let attempt = connect::open(net, SocketAddr::new(address, net.settings.https_port), patience).await;
         let ending = attempt.as_ref().err().cloned().unwrap_or(Ending::Completed);
+        let ending = net.stalls.judge(ending, begin);
         self.note_connect(net, address, begin.elapsed(), ending);
         if let Ok(stream) = attempt {
-            self.ending = Some(self.fetched.fetch(net, stream, deadline).await);
+            let ending = self.fetched.fetch(net, stream, deadline).await;
+            self.ending = Some(net.stalls.judge(ending, begin));
         }
         let elapsed = begin.elapsed();
         self.time_left = self.time_left.saturating_sub(elapsed);
@@ -185,9 +187,13 @@ impl Fetched {
         Self { row, certificates: Vec::new() }
     }
 
-    /// What stands for all attempts: theirs before ours, the first of each.
+    /// What stands for all attempts: a stall of ours, which may have hidden an open door; then theirs before ours, the first
+    /// of each.
     fn why_unconnected(&self) -> Ending {
         let endings = || self.row.connects.iter().map(|connect| &connect.ending);
+        if let Some(ending) = endings().find(|ending| ending.own_cause() == Some(OwnCause::Stalled)) {
+            return ending.clone();
+        }
         if let Some(ending) = endings().find(|ending| !ending.is_withheld()).or_else(|| endings().next()) {
             return ending.clone();
         }

@@ -67,6 +67,7 @@ async fn say(
         Ok(mut stream) => greet(&mut stream, offer, host, &mut received, deadline).await,
         Err(ending) => ending,
     };
+    let ending = net.stalls.judge(ending, begin);
     let flight = ServerFlight::read(&received);
     let mut certificates = flight.certificates;
     certificates.truncate(CHAIN_MAX);

@@ -55,6 +55,7 @@ mod samples;
 mod scan;
 mod smtp;
 mod source;
+mod stalls;
 mod stop;
 mod tasks;
 mod tls;

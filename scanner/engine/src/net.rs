@@ -8,6 +8,7 @@ use std::time::Duration;
 use mxray_evidence::OwnCause;
 
 use crate::opt_out::LeftAlone;
+use crate::stalls::Stalls;
 use crate::tls::Tls;
 use crate::{AddressGate, DnsSettings, OptOut, Resolver};
 
@@ -23,6 +24,7 @@ pub struct Net {
     /// Ports, deadlines, identity.
     pub settings: ProbeSettings,
     pub(crate) tls: Tls,
+    pub(crate) stalls: Arc<Stalls>,
 }
 
 impl Net {
@@ -36,8 +38,10 @@ impl Net {
         opt_out: OptOut,
         settings: ProbeSettings,
     ) -> io::Result<Self> {
+        let resolver = Resolver::new(dns)?;
         Ok(Self {
-            resolver: Resolver::new(dns)?,
+            stalls: Arc::clone(resolver.stalls()),
+            resolver,
             gate: RwLock::new(gate_with(&gate, &opt_out)),
             left_alone: LeftAlone::new(opt_out),
             allow: gate,

@@ -184,6 +184,11 @@ impl Pipeline {
         self.net.resolver.strays()
     }
 
+    /// When this machine stood still, if that left something unmeasured.
+    pub(crate) fn stalls(&self) -> Option<String> {
+        self.net.stalls.words()
+    }
+
     /// Cancels every task; their chunks are broken and will not be written.
     pub(crate) fn abort(&self) {
         self.tasks.abort();

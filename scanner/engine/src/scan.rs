@@ -181,6 +181,9 @@ fn end(
         (Ok(()), Closing::InputEnded) if !stop.is_aborted() => (HowEnded::Completed, None),
         (Ok(()), _) => (HowEnded::Interrupted, None),
     };
+    if let Some(words) = pipeline.stalls() {
+        events.warn(words);
+    }
     run.manifest.stray_replies += pipeline.strays();
     let noted = run.end(how);
     let Manifest { counts, stray_replies, .. } = run.manifest;

@@ -39,7 +39,8 @@ pub async fn probe(net: &Net, host: &str, address: IpAddr) -> Session {
     }
     let begin = Instant::now();
     session.row.started = clock::now();
-    session.row.ending = session.run(net, begin + net.settings.smtp_timeout).await;
+    let ending = session.run(net, begin + net.settings.smtp_timeout).await;
+    session.row.ending = net.stalls.judge(ending, begin);
     session.row.elapsed_us = begin.elapsed().as_micros() as u64;
     // Its connection is within the same place.
     let alert = session.row.tls.as_ref().and_then(|tls| tls.alert.as_deref());

@@ -74,6 +74,14 @@ impl Ending {
         }
     }
 
+    /// Our own cause, if it was we who ended it.
+    pub fn own_cause(&self) -> Option<OwnCause> {
+        match self {
+            Self::Withheld { cause, .. } => Some(*cause),
+            _ => None,
+        }
+    }
+
     pub(crate) fn column() -> Column {
         Column::group(
             "ending",
@@ -197,6 +205,8 @@ words! {
         OptOut = "opt-out",
         /// This machine cannot send there (no route, no IPv6, no permission).
         NoRoute = "no-route",
+        /// This machine stood still for a tenth of the exchange or more, and then it had ended or its time was over.
+        Stalled = "stalled",
         /// The stage was not asked for.
         NotAsked = "not-asked",
     }

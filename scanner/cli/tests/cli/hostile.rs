@@ -75,6 +75,7 @@ const CASES: &[Expected] = &[
     (Hostile::TlsWrongKey, &["starttls-handshake signature"], NONE),
     (Hostile::TlsTickets, NONE, NONE),
     (Hostile::TlsKeyUpdates, FAILED, NONE),
+    (Hostile::TlsRenegotiations, FAILED, NONE),
     (Hostile::HttpsSilence, TIMEOUT, NONE),
     (Hostile::HttpsDrip, TIMEOUT, NONE),
     (Hostile::HttpsHeadersDrip, TIMEOUT, NONE),

@@ -122,6 +122,9 @@ impl Inner {
         if asked.iter().any(Asked::is_servfail) {
             self.ask_unchecked(&mut asked).await;
         }
+        for one in asked.iter_mut().filter(|one| !one.ending.is_completed()) {
+            one.ending = self.stalls.judge(one.ending.clone(), now);
+        }
         asked
     }
 

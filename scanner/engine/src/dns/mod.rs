@@ -33,6 +33,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::descriptors::RESOLVER_CONNECTIONS_MAX;
+use crate::stalls::Stalls;
 use answer::Answer;
 use asking::Asked;
 use group::Group;
@@ -73,6 +74,7 @@ struct Inner {
     connections: Arc<Semaphore>,
     strays: Arc<AtomicU64>,
     health: Arc<Health>,
+    stalls: Arc<Stalls>,
 }
 
 /// What a domain's row asks.
@@ -113,10 +115,16 @@ impl Resolver {
             connections: Arc::new(Semaphore::new(RESOLVER_CONNECTIONS_MAX as usize)),
             strays,
             health,
+            stalls: Stalls::watch(),
         };
         let inner = Arc::new(inner);
         tokio::spawn(call_back(Arc::downgrade(&inner)));
         Ok(Self { inner })
+    }
+
+    /// When this machine stood still while it was asked.
+    pub(crate) fn stalls(&self) -> &Arc<Stalls> {
+        &self.inner.stalls
     }
 
     /// Whether no resolver answers any more, so that lookups wait for one to come back.

@@ -132,7 +132,7 @@ enum Registry {
 
 use Registry::{AsWithin, Global, NotGlobal};
 
-/// The IANA IPv4 Special-Purpose Address Registry as of 2025, each of its rows; and what other registries keep from
+/// The IANA IPv4 Special-Purpose Address Registry as of 2025-10-09, each of its rows; and what other registries keep from
 /// being anybody's. What is "N/A" there, being deprecated, is not global.
 const SPECIAL_V4: &[(&str, &str, Registry)] = &[
     ("0.0.0.0/8", "this network, RFC 791 §3.2", NotGlobal),
@@ -164,7 +164,7 @@ const SPECIAL_V4: &[(&str, &str, Registry)] = &[
     ("255.255.255.255/32", "limited broadcast, RFC 8190, RFC 919 §7", NotGlobal),
 ];
 
-/// The IANA IPv6 Special-Purpose Address Registry as of 2025, each of its rows; and the blocks of the IPv6 address space
+/// The IANA IPv6 Special-Purpose Address Registry as of 2025-10-09, each of its rows; and the blocks of the IPv6 address space
 /// that hold no global unicast.
 const SPECIAL_V6: &[(&str, &str, Registry)] = &[
     ("::1/128", "loopback, RFC 4291", NotGlobal),

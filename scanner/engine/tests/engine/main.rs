@@ -22,4 +22,5 @@ mod run;
 mod servers;
 mod signed;
 mod smtp;
+mod stalls;
 mod tenants;

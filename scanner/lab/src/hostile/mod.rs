@@ -93,6 +93,7 @@ cases! {
     TlsWrongKey = "tls-wrong-key": "a certificate whose key it does not hold",
     TlsTickets = "tls-tickets": "tickets without end after the handshake",
     TlsKeyUpdates = "tls-key-updates": "new keys without end after the handshake",
+    TlsRenegotiations = "tls-renegotiations": "TLS 1.2, and requests to begin again without end after the handshake",
     HttpsSilence = "https-silence": "takes the request and says nothing",
     HttpsDrip = "https-drip": "a body, a byte now and then",
     HttpsHeadersDrip = "https-headers-drip": "a header field, a byte now and then",

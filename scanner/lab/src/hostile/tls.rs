@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::error::Unspecified;
 use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{Acceptor, ServerSessionMemoryCache};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CipherSuite, ConnectionTrafficSecrets, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
@@ -34,6 +36,8 @@ const VERSION_13: [u8; 2] = [3, 4];
 const SUITE_13: [u8; 2] = [0x13, 0x01];
 /// `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` (RFC 5289 §3.2).
 const SUITE_12: [u8; 2] = [0xc0, 0x2b];
+/// The same, to the library.
+const SEALED_SUITE: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
 /// What stands for a random number in a request for another hello (RFC 8446 §4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
@@ -131,13 +135,43 @@ async fn accept(
     let config = config(case, &host, authority)?;
     let mut stream = hello.into_stream(config).await?;
     seen.handshake = true;
-    if case != Hostile::TlsKeyUpdates {
-        return Ok(Some(stream));
+    match case {
+        Hostile::TlsKeyUpdates => loop {
+            stream.get_mut().1.refresh_traffic_keys().map_err(io::Error::other)?;
+            stream.flush().await?;
+        },
+        Hostile::TlsRenegotiations => renegotiate(stream).await.map(|()| None),
+        _ => Ok(Some(stream)),
     }
-    loop {
-        stream.get_mut().1.refresh_traffic_keys().map_err(io::Error::other)?;
-        stream.flush().await?;
+}
+
+/// Asks to begin again (RFC 5246 §7.4.1.1), again and again, in records sealed as the library would, which sends none.
+async fn renegotiate(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
+    stream.flush().await?;
+    let (mut stream, session) = stream.into_inner();
+    let secrets = session.dangerous_extract_secrets().map_err(io::Error::other)?;
+    let (begin, ConnectionTrafficSecrets::Aes128Gcm { key, iv }) = secrets.tx else {
+        return Err(io::Error::other("another suite than the only one offered"));
+    };
+    let key = UnboundKey::new(&AES_128_GCM, key.as_ref()).map_err(io::Error::other)?;
+    let key = LessSafeKey::new(key);
+    // Once the client has said something: the handshake is over for both.
+    read_record(&mut stream).await?;
+    for number in begin.. {
+        stream.write_all(&sealed_request(&key, iv.as_ref(), number).map_err(io::Error::other)?).await?;
     }
+    Ok(())
+}
+
+/// A `HelloRequest` in a record of AES-GCM (RFC 5288 §3): its nonce's last eight bytes, the sealed message, the tag.
+fn sealed_request(key: &LessSafeKey, iv: &[u8], number: u64) -> Result<Vec<u8>, Unspecified> {
+    let mut request = vec![0; 4];
+    let mut nonce = <[u8; NONCE_LEN]>::try_from(iv).map_err(|_| Unspecified)?;
+    nonce[4..].iter_mut().zip(number.to_be_bytes()).for_each(|(byte, count)| *byte ^= count);
+    let head = [HANDSHAKE, 3, 3, 0, request.len() as u8];
+    let bound = Aad::from([&number.to_be_bytes()[..], &head].concat());
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut request)?;
+    Ok(record(HANDSHAKE, &[&nonce[4..], &request].concat()))
 }
 
 fn config(case: Hostile, host: &str, authority: &Authority) -> io::Result<Arc<ServerConfig>> {
@@ -148,12 +182,16 @@ fn config(case: Hostile, host: &str, authority: &Authority) -> io::Result<Arc<Se
         Hostile::TlsCertificateLong => chain = vec![CertificateDer::from(vec![0x30; CERTIFICATE_BYTES])],
         _ => {}
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     let versions: &[_] = match case {
+        Hostile::TlsRenegotiations => {
+            provider.cipher_suites.retain(|suite| suite.suite() == SEALED_SUITE);
+            &[&rustls::version::TLS12]
+        }
         Hostile::TlsTickets | Hostile::TlsKeyUpdates => &[&rustls::version::TLS13],
         _ => rustls::ALL_VERSIONS,
     };
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .map_err(io::Error::other)?
         .with_no_client_auth()
@@ -162,6 +200,7 @@ fn config(case: Hostile, host: &str, authority: &Authority) -> io::Result<Arc<Se
         config.session_storage = ServerSessionMemoryCache::new(16);
         config.send_tls13_tickets = TICKETS;
     }
+    config.enable_secret_extraction = case == Hostile::TlsRenegotiations;
     Ok(Arc::new(config))
 }
 

@@ -84,6 +84,7 @@ pub(crate) const CASES: &[Case] = &[
     case(Hostile::TlsWrongKey, Row::Chain, "completed", 2..=2),
     case(Hostile::TlsTickets, Row::Chain, "stopped ehlo-tls oversize", 2..=2),
     case(Hostile::TlsKeyUpdates, Row::Chain, "stopped ehlo-tls tls-error", 2..=2),
+    case(Hostile::TlsRenegotiations, Row::Chain, "stopped ehlo-tls tls-error", 2..=2),
     case(Hostile::HttpsSilence, Row::Policy, "stopped headers timeout", 0..=0),
     case(Hostile::HttpsDrip, Row::Policy, "stopped body timeout", 15..=1000),
     case(Hostile::HttpsHeadersDrip, Row::Policy, "stopped headers timeout", 0..=0),
