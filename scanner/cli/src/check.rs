@@ -1,18 +1,20 @@
 //! `mxray check`: a few domains, for a person.
 
 mod assessment;
+mod fail_on;
+mod junit;
 mod letter;
+mod sarif;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mxray_engine::{EventSink, Extras, Input, Progress, ScanConfig, Stop};
 use mxray_protocol::name::DomainName;
 use tempfile::TempDir;
 
 use crate::exit::{Blame, Exit, Failure};
-use crate::format::AnswerFormat;
 use crate::palette::Palette;
 use crate::probing::ProbeFlags;
 use crate::progress_line::ProgressLine;
@@ -20,6 +22,7 @@ use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
 use assessment::Assessment;
+use fail_on::FailOn;
 
 /// Where the system says what it is called.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
@@ -27,25 +30,46 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// Measures and judges a few domains: what stands, what breaks, what a sender does, and what to change.
 ///
 /// It asks the same questions as `scan` with everything that `scan` asks on request, and judges by the same rules. The exit code is 0 when nothing is wrong, 1
-/// when a rule is violated that bears on mail, and 2 when something could not be measured. Where no identity is
-/// given, it says this machine's name, and its postmaster as contact.
+/// when a rule is violated that bears on mail, and 2 when something could not be measured. With --fail-on it is 1 where there
+/// is a violation that it names, 2 where one of these could not be told, and else 0. Where no identity is given, it says this
+/// machine's name, and its postmaster as contact.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   mxray check example.com
-  mxray check example.com example.net --resolver 192.0.2.53 --format json")]
+  mxray check example.com example.net --resolver 192.0.2.53 --format json
+  mxray check example.com --fail-on refuse,sts-host-cert-expiring --format junit
+  mxray check example.com --fail-on lint --format sarif")]
 pub(crate) struct CheckArgs {
     /// The domains: what stands behind the `@`.
     #[arg(value_name = "DOMAIN", required = true)]
     domains: Vec<String>,
     /// In which form.
     #[arg(long, value_enum, default_value = "text")]
-    format: AnswerFormat,
+    format: CheckFormat,
+    /// Which violations fail: `refuse` (a sender refuses to deliver), `downgrade` (those, and others that do something to mail
+    /// as things are), `broken` (of rules that bear on mail, also where no policy is in force), `lint` (all), `never`, or rules
+    /// by name; separated by commas.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "broken")]
+    fail_on: Vec<FailOn>,
     /// Keep the run in this folder, to be made. Default: nothing is kept.
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
     #[command(flatten)]
     probe: ProbeFlags,
+}
+
+/// The forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// For a person.
+    Text,
+    /// JSON.
+    Json,
+    /// SARIF 2.1.0: a result a finding, with the domain as its logical location; `open` is what was not measured.
+    Sarif,
+    /// JUnit XML: a suite a domain, a case a rule that applies; what was not measured is skipped.
+    Junit,
 }
 
 pub(crate) fn run(mut args: CheckArgs) -> Result<Exit, Failure> {
@@ -54,15 +78,18 @@ pub(crate) fn run(mut args: CheckArgs) -> Result<Exit, Failure> {
     let desk = tempfile::tempdir().environment(|| "making a temporary folder".to_owned())?;
     let out = args.out.clone().unwrap_or_else(|| desk.path().join("run"));
     let assessments = measure(&args.probe, &names, &desk, &out)?;
+    let exit = worst(&assessments, &args.fail_on);
     match args.format {
-        AnswerFormat::Text => {
+        CheckFormat::Text => {
             let letters: Vec<String> =
                 assessments.iter().map(|of| letter::letter(of, Palette::stdout())).collect();
             stdout::write(&letters.join("\n"))?;
         }
-        AnswerFormat::Json => stdout::write_json(&assessments)?,
+        CheckFormat::Json => stdout::write_json(&assessments)?,
+        CheckFormat::Sarif => stdout::write_json(&sarif::log(&assessments, exit))?,
+        CheckFormat::Junit => stdout::write(&junit::document(&assessments, &args.fail_on))?,
     }
-    Ok(worst(&assessments))
+    Ok(exit)
 }
 
 fn read_name(name: &str) -> Result<DomainName, Failure> {
@@ -111,8 +138,8 @@ fn measure(
 }
 
 /// What is broken counts before what could not be measured.
-fn worst(assessments: &[Assessment]) -> Exit {
-    let any = |exit: Exit| assessments.iter().any(|of| of.exit() == exit);
+fn worst(assessments: &[Assessment], fail_on: &[FailOn]) -> Exit {
+    let any = |exit: Exit| assessments.iter().any(|of| fail_on::exit(fail_on, of) == exit);
     if any(Exit::Findings) {
         Exit::Findings
     } else if any(Exit::Refused) {

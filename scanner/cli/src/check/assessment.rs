@@ -6,7 +6,7 @@ use mxray_evidence::derived::{FindingRow, VerdictRow};
 use mxray_evidence::{DomainRow, LookupStatus, RunDir, Table, read_rows};
 use serde::Serialize;
 
-use crate::exit::{Blame, Exit, Failure};
+use crate::exit::{Blame, Failure};
 
 /// One domain.
 #[derive(Debug, Serialize)]
@@ -48,13 +48,9 @@ pub(super) struct Problem {
 }
 
 impl Assessment {
-    /// The exit code that says so.
-    pub(super) fn exit(&self) -> Exit {
-        match self.outcome {
-            Outcome::Sound => Exit::Done,
-            Outcome::Broken => Exit::Findings,
-            Outcome::Unmeasured => Exit::Refused,
-        }
+    /// Violations, of rules that bear on mail first.
+    pub(super) fn violations(&self) -> impl Iterator<Item = &Problem> {
+        self.broken.iter().chain(&self.lints)
     }
 
     /// Whether DNS knows no such domain.

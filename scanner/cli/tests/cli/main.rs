@@ -11,6 +11,7 @@ mod lab;
 mod limits;
 mod mxray;
 mod operating;
+mod pipelines;
 mod planted;
 mod queries;
 mod real;

@@ -139,7 +139,7 @@ fn each_rule_passes_in_the_same_world_without_its_defect() {
         let folder = desk.path().join(format!("twin-{number}"));
         let lab = lab(&folder, params, CLEAN_DOMAINS, &keys);
         let out = folder.join("run");
-        let said = check(&lab, &["--out", out.to_str().unwrap()]);
+        let said = check(&lab, &["--format", "json", "--out", out.to_str().unwrap()]);
         let (broken, unmeasured) = findings(&said);
         assert_eq!((broken, unmeasured), (BTreeSet::new(), BTreeSet::new()), "{expected:?}: {}", said.stderr);
         let sql = "SELECT rule, pass, unknown FROM tallies WHERE cause IS NULL";
@@ -180,9 +180,9 @@ fn find(defect: Defect, folder: &Path, keys: &Path) -> Result<(), String> {
     let slow = ["sts-fetch-timeout", "sts-host-unreachable"].contains(&defect.rule());
     let lab = lab(folder, params, if slow { SLOW_DOMAINS } else { DOMAINS }, keys);
     let patience: &[&str] = if slow {
-        &["--connect-timeout", "1s", "--policy-timeout", "3s"]
+        &["--format", "json", "--connect-timeout", "1s", "--policy-timeout", "3s"]
     } else {
-        &["--connect-timeout", "10s"]
+        &["--format", "json", "--connect-timeout", "10s"]
     };
     let said = check(&lab, patience);
     let (mut planted, mut unmeasurable) = (BTreeSet::new(), BTreeSet::new());
@@ -243,26 +243,28 @@ fn findings(said: &Said) -> (BTreeSet<Found>, BTreeSet<Found>) {
 }
 
 /// The keys of a world, made once for all of them: RSA keys take their time.
-fn keys(desk: &Path) -> std::path::PathBuf {
+pub(crate) fn keys(desk: &Path) -> std::path::PathBuf {
     let folder = desk.join("keys");
     drop(Lab::start(LabConfig::new(&folder, 1, WorldParams::clean(), Names::Invented(1))).unwrap());
     folder.join("authority.json")
 }
 
-fn lab(folder: &Path, params: WorldParams, domains: u64, keys: &Path) -> Lab {
+/// Serves a world.
+pub(crate) fn lab(folder: &Path, params: WorldParams, domains: u64, keys: &Path) -> Lab {
     fs::create_dir_all(folder).unwrap();
     fs::copy(keys, folder.join("authority.json")).unwrap();
     let config = LabConfig { ledger: false, ..LabConfig::new(folder, 1, params, Names::Invented(domains)) };
     Lab::start(config).unwrap()
 }
 
-fn check(lab: &Lab, more: &[&str]) -> Said {
+/// `mxray check` of all of its domains.
+pub(crate) fn check(lab: &Lab, more: &[&str]) -> Said {
     let names: Vec<String> =
         (0..lab.world().domains()).map(|index| lab.world().name(index).into_owned()).collect();
     let (dns, https, smtp) =
         (lab.dns_addr().to_string(), lab.https_port().to_string(), lab.smtp_port().to_string());
     let ca = lab.ca_pem_path();
-    let mut args = vec!["check", "--format", "json", "--address-rate", "none", "--prefix-rate", "none"];
+    let mut args = vec!["check", "--address-rate", "none", "--prefix-rate", "none"];
     args.extend(["--resolver", &dns, "--https-port", &https, "--smtp-port", &smtp]);
     args.extend(["--trust-roots", ca.to_str().unwrap()]);
     for network in NETWORKS {
