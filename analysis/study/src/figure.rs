@@ -45,8 +45,8 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "misconfiguration_by_class",
-        caption: "Misconfiguration that a sender acts on, by class: domains that violate a rule of the class, over those on which \
-                  one could be judged. Open bars: the same without the domains of the operator that has most of it.",
+        caption: "Misconfiguration that a sender acts on, or that keeps reports away, by class: domains that violate a rule of the \
+                  class, over those on which one could be judged. Open bars: the same without the domains of the operator that has most of it.",
         draw: drawn::misconfiguration,
     },
     Kind {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::StudyError;
 use crate::figure::Figure;
 use crate::report::{Provenance, Reader, ReportTable};
-use markup::{base64, escaped, table};
+use markup::{Shape, base64, escaped, prose, table};
 pub(crate) use roll::Roll;
 
 const STYLE: &str = include_str!("page/page.css");
@@ -82,11 +82,15 @@ const DOMAINS: &str = "<p id=\"roll-about\"></p>\n<noscript><p>This list needs J
 
 fn study(provenance: &Provenance, tables: &[ReportTable], figures: &[Figure]) -> String {
     let mut body = String::from("<h3>How it was measured</h3>\n");
-    body += &table(&provenance.grid(), true);
+    body += &table(&provenance.grid(), Shape::List);
     body += MEASURED;
     body += "<h3>Figures</h3>\n";
     for Figure { caption, svg, .. } in figures {
-        push!(body, "<figure>{svg}<figcaption>{}</figcaption></figure>\n", escaped(caption));
+        push!(
+            body,
+            "<figure><div class=\"wide\">{svg}</div><figcaption>{}</figcaption></figure>\n",
+            escaped(caption)
+        );
     }
     body += "<h3>Tables</h3>\n";
     body += &tables_for(tables, Reader::Study);
@@ -101,7 +105,7 @@ const MEASURED: &str = "<p>Each domain was asked about in DNS; a policy was fetc
     <a href=\"#table-unknowns\">What was not measured, and why</a> says for what reasons.</p>\n";
 
 fn scan(provenance: &Provenance, tables: &[ReportTable]) -> String {
-    format!("{}{}", table(&provenance.scan_grid(), true), tables_for(tables, Reader::Operator))
+    format!("{}{}", table(&provenance.scan_grid(), Shape::List), tables_for(tables, Reader::Operator))
 }
 
 fn tables_for(tables: &[ReportTable], reader: Reader) -> String {
@@ -109,7 +113,8 @@ fn tables_for(tables: &[ReportTable], reader: Reader) -> String {
     for of in tables.iter().filter(|table| table.reader == reader) {
         let grid = of.for_people();
         let rows = grid.rows.len();
-        let shown = if rows == 0 { "<p>Nothing to show.</p>\n".to_owned() } else { table(&grid, false) };
+        let shape = if of.is_turned() { Shape::Measures } else { Shape::Rows };
+        let shown = if rows == 0 { "<p>Nothing to show.</p>\n".to_owned() } else { table(&grid, shape) };
         push!(
             body,
             "<details id=\"table-{name}\"{open}><summary>{title} <small>{rows} {unit}</small></summary>\n<p>{about}</p>\n{shown}\
@@ -118,7 +123,7 @@ fn tables_for(tables: &[ReportTable], reader: Reader) -> String {
             open = if rows > 0 && rows <= OPEN_ROWS_MAX { " open" } else { "" },
             title = escaped(of.title),
             unit = if rows == 1 { "row" } else { "rows" },
-            about = escaped(of.about),
+            about = prose(of.about),
             sql = escaped(of.sql),
         );
     }

@@ -26,9 +26,31 @@ pub(super) fn escaped(text: &str) -> String {
     shown
 }
 
-/// A table; `is_list` where it has no heads, and the first cell of each row names the second.
-pub(super) fn table(grid: &Grid, is_list: bool) -> String {
-    let mut html = String::from("<div class=\"wide\"><table>");
+/// Prose of ours: what stands between backticks is code.
+pub(super) fn prose(text: &str) -> String {
+    let piece = |(place, piece): (usize, &str)| match (place % 2, escaped(piece)) {
+        (0, words) => words,
+        (_, code) => format!("<code>{code}</code>"),
+    };
+    text.split('`').enumerate().map(piece).collect()
+}
+
+/// What a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// It has no heads, and the first cell of each row names the second.
+    List,
+    /// Heads, and a row a thing.
+    Rows,
+    /// The same, and its cells are rates, each with what it is of behind it: they are many, and have that below.
+    Measures,
+}
+
+/// A table.
+pub(super) fn table(grid: &Grid, shape: Shape) -> String {
+    let class_of = if shape == Shape::Measures { " class=\"measures\"" } else { "" };
+    let mut html = format!("<div class=\"wide\"><table{class_of}>");
+    let is_list = shape == Shape::List;
     if !is_list {
         html.push_str("<thead><tr>");
         for (name, right) in grid.header.iter().zip(&grid.right) {
@@ -40,7 +62,12 @@ pub(super) fn table(grid: &Grid, is_list: bool) -> String {
     for row in &grid.rows {
         html.push_str("<tr>");
         for (place, (cell, right)) in row.iter().zip(&grid.right).enumerate() {
-            let text = escaped(cell);
+            let text = match escaped(cell).split_once(" (") {
+                Some((rate, of)) if shape == Shape::Measures && *right => {
+                    format!("{rate} <small>({of}</small>")
+                }
+                _ => escaped(cell),
+            };
             if is_list && place == 0 {
                 push!(html, "<th scope=\"row\">{text}</th>");
             } else {
@@ -83,10 +110,26 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_among_many_has_what_it_is_of_below() {
+        let mut grid = Grid::new(&["of (all)", ">rate"]);
+        grid.push(vec!["a (b)".to_owned(), "1.00 % (1 of 100, 2 ?)".to_owned()]);
+        let html = table(&grid, Shape::Measures);
+        assert!(
+            html.contains("<td>a (b)</td><td class=\"n\">1.00 % <small>(1 of 100, 2 ?)</small></td>"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn prose_has_code() {
+        assert_eq!(prose("`a<b` is <c>"), "<code>a&lt;b</code> is &lt;c&gt;");
+    }
+
+    #[test]
     fn a_cell_is_text() {
         let mut grid = Grid::new(&["a_b", ">n"]);
         grid.push(vec!["<img onerror='x'>\u{202e}\n\u{1b}".to_owned(), "\"&".to_owned()]);
-        let html = table(&grid, false);
+        let html = table(&grid, Shape::Rows);
         assert!(
             html.contains(
                 "<td>&lt;img onerror=&#39;x&#39;&gt;\\u{202e}\n\\u{1b}</td><td class=\"n\">&quot;&amp;</td>"

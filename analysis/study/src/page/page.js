@@ -49,7 +49,10 @@
     return state === "valid" ? `${verdict("mode", row)}, ${span(counts.max_age[row])}` : state;
   };
 
-  // A column: its head, its text, and what it is sorted by (text, where nothing is said).
+  // Columns of the input's own in the list, which has no room for more; the others stand in the dossier.
+  const INPUTS_MAX = 2;
+
+  // A column: its head, its text, and what it is sorted by (text, where nothing is said). A narrow screen leaves out what is minor.
   const COLUMNS = [
     { head: "Domain", text: (row) => roll.domains[row] },
     {
@@ -57,19 +60,22 @@
       by: (row) => -(counts.refusing[row] * 1e9 + counts.downgrading[row] * 1e6 + counts.lints[row] * 1e3 + counts.unknowns[row]),
       bad: (row) => counts.refusing[row] > 0 || counts.downgrading[row] > 0,
     },
-    ...roll.inputs.map(([name, words]) => ({ head: name, text: (row) => word(words, row) })),
+    ...roll.inputs.slice(0, INPUTS_MAX).map(([name, words]) => ({
+      head: name, text: (row) => word(words, row),
+      kind: words.list.some((value) => value.split(" ").some((part) => part.length > 20)) ? "input long" : "input",
+    })),
     { head: "Against an attacker", text: protection },
-    { head: "MTA-STS", text: (row) => verdict("record", row) },
-    { head: "Policy", text: policy },
-    { head: "STARTTLS", text: (row) => verdict("starttls", row) },
-    { head: "Certificates", text: (row) => verdict("certificates", row) },
-    { head: "DANE", text: (row) => verdict("tlsa", row) },
-    { head: "TLS-RPT", text: (row) => verdict("tlsrpt", row) },
-    { head: "Mail operator", text: (row) => verdict("mail_operator", row) || (verdict("mail_operator_by", row) === "own" ? "itself" : "") },
+    { head: "MTA-STS", kind: "minor", text: (row) => verdict("record", row) },
+    { head: "Policy", kind: "minor", text: policy },
+    { head: "STARTTLS", kind: "minor", text: (row) => verdict("starttls", row) },
+    { head: "Certificates", kind: "minor", text: (row) => verdict("certificates", row) },
+    { head: "DANE", kind: "minor", text: (row) => verdict("tlsa", row) },
+    { head: "TLS-RPT", kind: "minor", text: (row) => verdict("tlsrpt", row) },
+    { head: "Mail operator", kind: "minor", text: (row) => verdict("mail_operator", row) || (verdict("mail_operator_by", row) === "own" ? "itself" : "") },
   ];
   if (counts.rank.some((rank) => rank !== null)) {
     COLUMNS.splice(1, 0, { head: "Rank", text: (row) => (counts.rank[row] === null ? "" : number.format(counts.rank[row])),
-      by: (row) => (counts.rank[row] === null ? Infinity : counts.rank[row]), right: true });
+      by: (row) => (counts.rank[row] === null ? Infinity : counts.rank[row]), kind: "n minor" });
   }
 
   const state = { text: "", chosen: new Map(), sort: null, down: false, page: 0, size: 100 };
@@ -121,7 +127,7 @@
   function line(row) {
     const tr = make("tr");
     for (const [index, column] of COLUMNS.entries()) {
-      const td = make("td", undefined, { class: column.right ? "n" : column.bad && column.bad(row) ? "bad" : undefined });
+      const td = make("td", undefined, { class: column.bad && column.bad(row) ? "bad" : column.kind });
       if (index === 0) {
         const open = make("button", column.text(row), { type: "button", class: "open", "aria-expanded": "false" });
         open.addEventListener("click", () => toggle(tr, open, row));
@@ -219,6 +225,7 @@
     const better = found.filter((finding) => finding.rule.effect === "none");
     const unknown = all.filter((finding) => finding.outcome === "unknown");
     const matched = counts.mx_matched[row];
+    if (roll.inputs.length) parts.push(make("h4", "In the list"), list(roll.inputs.map(([name, words]) => [name, word(words, row)])));
     parts.push(make("h4", "What stands"), list([
       ["MTA-STS record", verdict("record", row)], ["policy", policy(row)],
       ["MX hosts", matched === null ? counts.mx_hosts[row] : `${counts.mx_hosts[row]}, ${matched} match the policy`],
@@ -403,7 +410,7 @@
   function heads() {
     const tr = make("tr");
     for (const [index, column] of COLUMNS.entries()) {
-      const th = make("th", undefined, { scope: "col", class: column.right ? "n" : undefined });
+      const th = make("th", undefined, { scope: "col", class: column.kind });
       const button = make("button", column.head, { type: "button" });
       button.append(make("span", ""));
       button.addEventListener("click", () => {
@@ -439,6 +446,9 @@
   const left_out = [];
   if (roll.total > n) left_out.push(`The ${number.format(n)} worst of ${number.format(roll.total)} domains are on this page.`);
   const told = Object.keys(roll.evidence.domains).length;
+  if (roll.inputs.length > INPUTS_MAX) {
+    left_out.push(`Of the input's columns ${INPUTS_MAX} have one here; each domain has all of its own when it is chosen.`);
+  }
   if (told < n) left_out.push(`Evidence is on it for the ${number.format(told)} worst; that of the others is in the run.`);
   if (roll.findings.left_out) left_out.push(`${number.format(roll.findings.left_out)} findings had no room.`);
   at("roll-about").textContent = "Worst first. Choose a domain to see what stands, what breaks, what to ask them, and the evidence; " +

@@ -1,5 +1,6 @@
 -- The classes of misconfiguration, with and without the operator that has most of each. A domain is in a class when it violates
--- a rule of it that a sender acts on (not a lint), and once however many.
+-- a rule of it that a sender acts on (not a lint; of TLS-RPT, where no mail hangs on anything, one that keeps reports away), and
+-- once however many.
 -- Counts domains, over those on which a rule of the class could be judged; `unknown` are those on which one applies and none
 -- could.
 WITH codes AS (
@@ -17,6 +18,8 @@ letters AS (
     FROM codes
     CROSS JOIN rules
     WHERE rules.effect <> 'none'
+        OR rules.axis = 'TLS-RPT'
+            AND rules.rule NOT IN ('tlsrpt-extension', 'tlsrpt-delimiter', 'tlsrpt-absent-with-policy')
     GROUP BY codes.outcomes, rules.axis, rules.operator_role
 ),
 counts AS (

@@ -111,7 +111,8 @@ sections! {
 
     misconfiguration_by_class, Study, None, RATE_AND_WITHOUT,
     "Misconfiguration, by class",
-    "Of what a sender acts on; once a domain and class. Beside it the same without the operator that has most of it.";
+    "Of what a sender acts on, and, of TLS-RPT, of what keeps reports away; once a domain and class. Beside it the same without the \
+     operator that has most of it.";
 
     misconfiguration, Study, None, &[rate("rate", "violations", "judged")],
     "Misconfiguration, by rule and sub-cause",

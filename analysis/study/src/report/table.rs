@@ -35,11 +35,16 @@ impl ReportTable {
         Self { name, title, about, sql, reader, grid, pivot }
     }
 
+    /// Whether people are shown its measures side by side.
+    pub(crate) fn is_turned(&self) -> bool {
+        self.pivot.is_some() && !self.grid.rows.is_empty()
+    }
+
     /// As people read it: rates in percent, and where the table is long because it has many measures, a line for each thing
     /// that is measured and a column for each measure. A cell there is `rate (domains of measured, unknown ?)`.
     pub fn for_people(&self) -> Grid {
         match self.pivot {
-            Some(lines) if !self.grid.rows.is_empty() => pivoted(&self.grid, lines),
+            Some(lines) if self.is_turned() => pivoted(&self.grid, lines),
             _ => in_percent(self.grid.clone()),
         }
     }
