@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use arrow::error::ArrowError;
 use mxray_evidence::PartError;
 
 /// What went wrong, while doing what, to what.
@@ -51,5 +52,12 @@ impl StudyError {
     pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { doing, path, source }
+    }
+}
+
+/// Of the rows of an answer.
+impl From<ArrowError> for StudyError {
+    fn from(error: ArrowError) -> Self {
+        Self::Sql(error.to_string())
     }
 }

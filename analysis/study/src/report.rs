@@ -1,8 +1,10 @@
-//! The tables of a study: each an SQL text under `report/`, answered to CSV and to one Markdown page.
+//! The tables of a study: each an SQL text under `report/`, answered to CSV, JSON and LaTeX, and to one Markdown page.
 //!
 //! The tables are of the newest of the runs; what goes over all of them is `adoption_over_time`.
 
 mod interval;
+mod json;
+mod latex;
 mod provenance;
 mod section;
 mod table;
@@ -44,8 +46,8 @@ pub struct Report {
     pub files: Vec<PathBuf>,
 }
 
-/// Writes `index.html`, `report.md`, a CSV file a table and an SVG file a figure into `out`, from a classification of each of `runs`, named by its id. The same
-/// classifications give the same bytes.
+/// Writes `index.html`, `report.md`, `report.tex`, a CSV, a JSON and a LaTeX file a table and an SVG file a figure into `out`, from a
+/// classification of each of `runs`, named by its id. The same classifications give the same bytes.
 ///
 /// Must be awaited inside a tokio runtime. `runs` must not be empty.
 pub async fn report(
@@ -67,8 +69,8 @@ pub async fn report(
     let fraction = options.sample_of.map(|of| newest.classified.domains as f64 / of.max(1) as f64);
     let mut tables = Vec::new();
     for section in SECTIONS {
-        let grid = session.ask(section.sql).await?.into_grid().await?;
-        tables.push(ReportTable::new(section, grid, fraction));
+        let rows = session.ask(section.sql).await?.into_rows().await?;
+        tables.push(ReportTable::new(section, rows, fraction)?);
     }
     let figures = figures(&tables);
     let provenance = Provenance::of(newest, studied.len(), options);
@@ -118,16 +120,22 @@ fn write(
             .map_err(StudyError::file("writing", &path))?;
         files.push(path);
     }
-    for figure in figures {
-        let path = out.join(format!("{}.svg", figure.name));
-        fs::write(&path, &figure.svg).map_err(StudyError::file("writing", &path))?;
-        files.push(path);
-    }
-    for (name, text) in [("report.md", markdown), ("index.html", page)] {
+    let mut write = |name: String, text: &str| {
         let path = out.join(name);
         fs::write(&path, text).map_err(StudyError::file("writing", &path))?;
         files.push(path);
+        Ok::<_, StudyError>(())
+    };
+    for table in tables {
+        write(format!("{}.json", table.name), &json::table(&table.rows)?)?;
+        write(format!("{}.tex", table.name), &latex::table(table))?;
     }
+    for figure in figures {
+        write(format!("{}.svg", figure.name), &figure.svg)?;
+    }
+    write("report.tex".to_owned(), &latex::document(tables))?;
+    write("report.md".to_owned(), markdown)?;
+    write("index.html".to_owned(), page)?;
     Ok(files)
 }
 

@@ -29,6 +29,7 @@ use mxray_evidence::{
 
 use crate::StudyError;
 pub use answer::Answer;
+pub(crate) use answer::grid;
 use parts::PartsTable;
 
 /// Memory that a query may take for sorting, grouping and joining; what needs more is put into temporary files.
@@ -79,7 +80,7 @@ fn table_of_runs(runs: &[(RunDir, Option<String>)]) -> Result<RecordBatch, Study
         columns.map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
     let named =
         [("schema", schema), ("run_id", run_id), ("started", started), ("classification", classification)];
-    RecordBatch::try_from_iter(named).map_err(|error| StudyError::Sql(error.to_string()))
+    Ok(RecordBatch::try_from_iter(named)?)
 }
 
 /// The tables of a run, under their names.
@@ -185,8 +186,7 @@ impl Session {
             ("effect", text(|rule| Some(rule.effect.as_str())), false),
             ("report_type", text(|rule| rule.report_type), true),
             ("advice", text(|rule| Some(rule.advice)), false),
-        ])
-        .map_err(|error| StudyError::Sql(error.to_string()))?;
+        ])?;
         self.context.register_batch("rules", batch)?;
         Ok(())
     }

@@ -13,7 +13,8 @@ use crate::stdout;
 
 /// Writes the tables of one classified run or several: adoption, misconfiguration by rule, who operates what, delivery, hosts.
 ///
-/// `report.md` is one page of Markdown, and beside it stands a CSV file a table. Every rate has its numerator, its
+/// `index.html` is one page that needs no network, `report.md` one of Markdown. Beside them stand a file a table as CSV, as
+/// JSON and as LaTeX (booktabs; `report.tex` is a document of all), and the figures as SVG. Every rate has its numerator, its
 /// denominator, and what could not be measured. Of several runs the tables are those of the newest, and
 /// `adoption_over_time` goes over all. The paths of what was written go to stdout.
 #[derive(Debug, Args)]

@@ -1,13 +1,22 @@
 //! A table of the report: as a machine takes it, and as people read it.
 
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Float64Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::error::ArrowError;
+
 use super::interval::wilson;
 use super::section::{Rate, Reader, Section};
+use crate::StudyError;
 use crate::grid::{Grid, percent};
+use crate::sql::grid;
 
 /// A table of a report.
 #[derive(Debug, Clone)]
 pub struct ReportTable {
-    /// The name of its file, without `.csv`.
+    /// The name of its files, without `.csv`, `.json` or `.tex`.
     pub name: &'static str,
     /// Its heading.
     pub title: &'static str,
@@ -17,7 +26,9 @@ pub struct ReportTable {
     pub sql: &'static str,
     /// For whom it is.
     pub reader: Reader,
-    /// As in its CSV file: rates from 0 to 1, numbers bare, empty where there is none.
+    /// Its rows, with their types: rates from 0 to 1, null where there is none.
+    pub(super) rows: RecordBatch,
+    /// The same as text, as in its CSV file: numbers bare, empty where there is none.
     pub grid: Grid,
     /// What a line is by, where people are shown the measures side by side.
     pivot: Option<&'static [&'static str]>,
@@ -25,14 +36,23 @@ pub struct ReportTable {
 
 impl ReportTable {
     /// `fraction` is the share of all domains that the input is, where it is a sample.
-    pub(super) fn new(section: &Section, mut grid: Grid, fraction: Option<f64>) -> Self {
+    pub(super) fn new(
+        section: &Section,
+        mut rows: RecordBatch,
+        fraction: Option<f64>,
+    ) -> Result<Self, StudyError> {
         if let Some(fraction) = fraction {
             for rate in section.rates.iter().filter(|rate| rate.of_domains) {
-                add_interval(&mut grid, rate, fraction);
+                rows = with_interval(&rows, rate, fraction)?;
             }
         }
         let Section { name, title, about, sql, reader, pivot, .. } = *section;
-        Self { name, title, about, sql, reader, grid, pivot }
+        Ok(Self { name, title, about, sql, reader, grid: grid(&rows)?, rows, pivot })
+    }
+
+    /// As its rows stand, but with rates in percent.
+    pub(super) fn in_percent(&self) -> Grid {
+        in_percent(self.grid.clone())
     }
 
     /// Whether people are shown its measures side by side.
@@ -45,29 +65,32 @@ impl ReportTable {
     pub fn for_people(&self) -> Grid {
         match self.pivot {
             Some(lines) if self.is_turned() => pivoted(&self.grid, lines),
-            _ => in_percent(self.grid.clone()),
+            _ => self.in_percent(),
         }
     }
 }
 
-fn add_interval(grid: &mut Grid, rate: &Rate, fraction: f64) {
-    let place = |name: &str| grid.header.iter().position(|title| title == name);
-    let (Some(at), Some(over), Some(of)) = (place(rate.column), place(rate.over), place(rate.of)) else {
-        unreachable!("the columns of a rate are its table's: a test looks at each");
+/// The rows, with the interval of a rate in two columns behind it.
+fn with_interval(rows: &RecordBatch, rate: &Rate, fraction: f64) -> Result<RecordBatch, ArrowError> {
+    let numbers = |name: &str| {
+        let column =
+            rows.column_by_name(name).expect("the columns of a rate are its table's: a test looks at each");
+        Ok::<_, ArrowError>(cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
     };
-    grid.header.insert(at + 1, format!("{}_low", rate.column));
-    grid.header.insert(at + 2, format!("{}_high", rate.column));
-    grid.right.insert(at + 1, true);
-    grid.right.insert(at + 2, true);
-    for row in &mut grid.rows {
-        let number = |cell: &String| cell.parse::<f64>().ok();
-        let interval =
-            number(&row[over]).zip(number(&row[of])).and_then(|(hits, n)| wilson(hits, n, fraction));
-        let (low, high) =
-            interval.map_or_else(Default::default, |(low, high)| (low.to_string(), high.to_string()));
-        row.insert(at + 1, low);
-        row.insert(at + 2, high);
+    let (over, of) = (numbers(rate.over)?, numbers(rate.of)?);
+    let interval = |(hits, n): (Option<f64>, Option<f64>)| wilson(hits?, n?, fraction);
+    let intervals: Vec<Option<(f64, f64)>> = over.iter().zip(&of).map(interval).collect();
+    let end = |of: fn((f64, f64)) -> f64| intervals.iter().map(|ends| ends.map(of)).collect::<Float64Array>();
+    let (low, high) = (end(|(low, _)| low), end(|(_, high)| high));
+    let schema = rows.schema();
+    let behind = schema.index_of(rate.column)? + 1;
+    let (mut fields, mut columns) = (schema.fields().to_vec(), rows.columns().to_vec());
+    for (end, values) in [("high", high), ("low", low)] {
+        let name = format!("{}_{end}", rate.column);
+        fields.insert(behind, Arc::new(Field::new(name, DataType::Float64, true)));
+        columns.insert(behind, Arc::new(values));
     }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// Whether a column holds rates.

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
@@ -41,16 +42,13 @@ impl Answer {
 
     /// All of it as text, in memory: numbers flush right, null as an empty cell, bytes as hexadecimal.
     pub async fn into_grid(self) -> Result<Grid, StudyError> {
+        grid(&self.into_rows().await?)
+    }
+
+    /// All of it as one batch, in memory.
+    pub(crate) async fn into_rows(self) -> Result<RecordBatch, StudyError> {
         let schema = self.schema();
-        let mut grid = Grid {
-            header: schema.fields().iter().map(|field| field.name().clone()).collect(),
-            right: schema.fields().iter().map(|field| field.data_type().is_numeric()).collect(),
-            rows: Vec::new(),
-        };
-        for batch in self.batches().await? {
-            cells(&batch, |row| grid.push(row))?;
-        }
-        Ok(grid)
+        Ok(concat_batches(&schema, &self.batches().await?)?)
     }
 
     /// Writes it as CSV (RFC 4180), a header first, as the rows come. Null is an empty field. Text that a spreadsheet would take
@@ -104,6 +102,18 @@ impl Answer {
     }
 }
 
+/// Rows as text: numbers flush right, null as an empty cell, bytes as hexadecimal.
+pub(crate) fn grid(rows: &RecordBatch) -> Result<Grid, StudyError> {
+    let schema = rows.schema();
+    let mut grid = Grid {
+        header: schema.fields().iter().map(|field| field.name().clone()).collect(),
+        right: schema.fields().iter().map(|field| field.data_type().is_numeric()).collect(),
+        rows: Vec::with_capacity(rows.num_rows()),
+    };
+    cells(rows, |row| grid.push(row))?;
+    Ok(grid)
+}
+
 fn written(error: impl std::error::Error) -> StudyError {
     StudyError::Sql(format!("writing the answer: {error}"))
 }
@@ -115,8 +125,7 @@ fn cells(batch: &RecordBatch, mut each: impl FnMut(Vec<String>)) -> Result<(), S
         .columns()
         .iter()
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect::<Result<Vec<_>, ArrowError>>()
-        .map_err(|error| StudyError::Sql(error.to_string()))?;
+        .collect::<Result<Vec<_>, ArrowError>>()?;
     for row in 0..batch.num_rows() {
         each(formatters.iter().map(|formatter| formatter.value(row).to_string()).collect());
     }

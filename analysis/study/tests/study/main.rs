@@ -4,6 +4,7 @@ mod browser;
 mod classify;
 mod compare;
 mod grid;
+mod latex;
 mod poisoned;
 mod report;
 mod run;

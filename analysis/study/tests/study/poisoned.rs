@@ -12,9 +12,10 @@ use mxray_evidence::{
     TlsObservation, TxtRecord, read_rows,
 };
 use mxray_study::{ClassifyOptions, ReportOptions, classify, query, report};
+use serde_json::Value;
 
-use crate::browser;
 use crate::run;
+use crate::{browser, latex};
 
 /// What strangers write.
 const POISON: &str = "=cmd|' /C calc'!A0</script><script>window.poisoned=1</script><img src=x onerror=window.poisoned=1>\
@@ -179,6 +180,7 @@ async fn what_strangers_wrote_stays_data() {
         assert_eq!(is_obeyed(&text), None, "{}", path.display());
     }
     cells_are_no_formulas(&out);
+    latex_compiles_and_json_is_what_was_said(&out);
     let page = fs::read_to_string(out.join("index.html")).expect("read");
     assert_eq!(page.matches("<script").count(), 2, "the data and the script");
     assert!(page.contains("window.poisoned=1"), "the poison is on the page, as text");
@@ -226,6 +228,29 @@ async fn what_strangers_wrote_stays_data() {
     );
     assert!(csv.contains(",-1\n"), "and so does a number: {csv}");
     browser::holds(&out.join("index.html"));
+}
+
+/// In LaTeX nothing that strangers wrote is a command; in JSON it is there to the character.
+fn latex_compiles_and_json_is_what_was_said(out: &Path) {
+    let (mut poisoned, mut said) = (0, 0);
+    for entry in fs::read_dir(out).expect("list") {
+        let path = entry.expect("an entry").path();
+        let text = || fs::read_to_string(&path).expect("read");
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("tex") if !path.ends_with("report.tex") => {
+                latex::compiles(&text());
+                poisoned += usize::from(text().contains("window.poisoned"));
+            }
+            Some("json") => {
+                let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_str(&text())
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let cells = rows.iter().flat_map(serde_json::Map::values).filter_map(Value::as_str);
+                said += cells.filter(|cell| cell.contains(POISON)).count();
+            }
+            _ => {}
+        }
+    }
+    assert!(poisoned > 2 && said > 2, "{poisoned} {said}: what was written holds the poison");
 }
 
 /// No cell of any CSV file is one that a spreadsheet calculates.

@@ -6,6 +6,9 @@ use std::path::Path;
 use mxray_evidence::RunDir;
 use mxray_study::{ClassifyOptions, Report, ReportOptions, ReportTable, classify, report};
 
+use serde_json::Value;
+
+use crate::latex;
 use crate::run::small_run;
 
 async fn report_of(runs: &[RunDir], out: &Path, options: &ReportOptions) -> Report {
@@ -36,6 +39,57 @@ async fn a_report_of_a_sample() {
     every_rate_is_its_numerator_over_its_denominator_and_in_its_interval(&report);
     domains_are_counted_by_rank_and_by_the_inputs_own_columns(&report, folder.path());
     a_rules_violations_are_those_of_the_operators_and_the_rest(&report);
+    each_table_is_the_same_in_every_form(&report, &folder.path().join("out"));
+}
+
+fn each_table_is_the_same_in_every_form(report: &Report, out: &Path) {
+    let (mut numbers, mut nulls, mut long) = (0, 0, 0);
+    for table in &report.tables {
+        let text = |end: &str| fs::read_to_string(out.join(format!("{}.{end}", table.name))).expect("read");
+        let rows: Vec<serde_json::Map<String, Value>> = serde_json::from_str(&text("json")).expect("JSON");
+        assert_eq!(rows.len(), table.grid.rows.len(), "{}", table.name);
+        for (row, cells) in rows.iter().zip(&table.grid.rows) {
+            assert_eq!(row.len(), table.grid.header.len(), "{}", table.name);
+            for ((name, cell), right) in table.grid.header.iter().zip(cells).zip(&table.grid.right) {
+                match &row[name] {
+                    Value::Number(number) => {
+                        assert!(*right, "{}: {name}", table.name);
+                        // The reader that this test has is off by a last digit.
+                        let (a, b) =
+                            (number.as_f64().expect("finite"), cell.parse::<f64>().expect("a number"));
+                        assert!((a - b).abs() <= 1e-12 * b.abs(), "{}: {name}: {a} {b}", table.name);
+                        numbers += 1;
+                    }
+                    Value::String(said) => assert!(!right && said == cell, "{}: {name}: {said}", table.name),
+                    Value::Null => {
+                        assert_eq!(cell, "", "{}: {name}", table.name);
+                        nulls += 1;
+                    }
+                    other => panic!("{}: {name}: {other}", table.name),
+                }
+            }
+        }
+        let tex = text("tex");
+        let (columns, lines) = latex::compiles(&tex);
+        assert_eq!(
+            (columns, lines),
+            (table.grid.header.len(), table.grid.rows.len().max(1)),
+            "{}",
+            table.name
+        );
+        assert!(
+            tex.contains(&format!("\\label{{tab:{}}}\n", table.name)) || tex.contains("longtable"),
+            "{tex}"
+        );
+        long += usize::from(tex.contains("longtable"));
+    }
+    assert!(numbers > 500 && nulls > 20 && long >= 2, "{numbers} numbers, {nulls} nulls, {long} long tables");
+    let document = fs::read_to_string(out.join("report.tex")).expect("read");
+    assert_eq!(document.matches("\\input{").count(), report.tables.len());
+    let adoption = fs::read_to_string(out.join("adoption.tex")).expect("read");
+    assert!(adoption.contains("\\begin{tabular}{llrrrrrr}"), "numbers stand flush right: {adoption}");
+    assert!(adoption.contains(" & 33.33 \\% & "), "rates are in percent: {adoption}");
+    assert!(adoption.contains("\\noindent What domains publish and what their mail hosts do."), "{adoption}");
 }
 
 fn every_rate_is_its_numerator_over_its_denominator_and_in_its_interval(report: &Report) {

@@ -106,7 +106,7 @@ async fn a_report_is_the_same_twice_and_stands_on_empty_tables_too() {
         let again = folder.path().join("again");
         let second = report(&of, &again, &ReportOptions::default()).await.expect("report");
         assert_eq!(first.markdown, second.markdown);
-        assert_eq!(first.files.len(), first.tables.len() + first.figures.len() + 2);
+        assert_eq!(first.files.len(), 3 * first.tables.len() + first.figures.len() + 3);
         for (a, b) in first.files.iter().zip(&second.files) {
             assert!(fs::read(a).expect("read") == fs::read(b).expect("read"), "{}", a.display());
         }
