@@ -23,6 +23,7 @@ use crate::StudyError;
 use crate::buffered::Buffered;
 use chains::Chains;
 use hosts::Hosts;
+pub(crate) use hosts::digest;
 pub(crate) use late::LatePolicies;
 use opinion::Opinion;
 pub use opinion::{classifications, newest_classification};

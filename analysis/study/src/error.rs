@@ -42,6 +42,11 @@ pub enum StudyError {
     /// The classification is not of all that the run has committed.
     #[error("the classification of {} is older than the run: run `mxray classify` on it again", .0.display())]
     Stale(PathBuf),
+    /// The input has more columns than a file is given.
+    #[error(
+        "the input has more than {0} columns of its own: export fewer with `mxray query --format parquet`"
+    )]
+    InputColumns(usize),
     /// The SQL is wrong, or failed.
     #[error("{0}")]
     Sql(String),

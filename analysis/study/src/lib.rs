@@ -1,8 +1,8 @@
 //! From runs to knowledge.
 //!
 //! [`classify`] judges the evidence of a run and writes what it finds beside it. [`report`] makes tables of
-//! that, [`query`] answers questions of one's own in SQL, and [`compare`] lays it beside the truth of a
-//! simulated world.
+//! that, [`export`] puts all that is known of a domain into a row, [`query`] answers questions of one's own in SQL, and
+//! [`compare`] lays it beside the truth of a simulated world.
 //!
 //! Only `sql` and what stands on it (`report`) know DataFusion; judging and comparing need nothing but the
 //! rules and the part files.
@@ -12,6 +12,7 @@ mod classify;
 mod compare;
 mod diff;
 mod error;
+mod export;
 mod figure;
 mod grid;
 mod harmless;
@@ -26,6 +27,7 @@ pub use classify::{Classified, ClassifyOptions, classifications, classify, newes
 pub use compare::{Agreement, ColumnAgreement, Difference, RuleAgreement, compare};
 pub use diff::{ComparedRun, Differences, KindCount, RUNS_MAX, RunToCompare, diff};
 pub use error::StudyError;
+pub use export::export;
 pub use figure::Figure;
 pub use grid::Grid;
 pub use harmless::cell;

@@ -10,6 +10,7 @@ use crate::config_file;
 use crate::demo::DemoArgs;
 use crate::diff::DiffArgs;
 use crate::exit::{self, Failure};
+use crate::export::ExportArgs;
 use crate::lab::LabArgs;
 use crate::query::QueryArgs;
 use crate::report::ReportArgs;
@@ -38,6 +39,7 @@ pub(crate) enum Verb {
     Scan(Box<ScanArgs>),
     Classify(ClassifyArgs),
     Report(ReportArgs),
+    Export(ExportArgs),
     Query(QueryArgs),
     Diff(DiffArgs),
     Tlsrpt(TlsrptArgs),

@@ -7,6 +7,7 @@ mod config_file;
 mod demo;
 mod diff;
 mod exit;
+mod export;
 mod format;
 mod interrupt;
 mod lab;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Check(args) => check::run(*args),
         Verb::Classify(args) => classify::run(&args),
         Verb::Report(args) => report::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Diff(args) => diff::run(&args),
         Verb::Tlsrpt(args) => tlsrpt::run(&args),

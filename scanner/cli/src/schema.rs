@@ -1,9 +1,11 @@
 //! `mxray schema`: the data dictionary, from the tables' own columns.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use clap::Args;
-use mxray_evidence::{Column, Home, SCHEMA_VERSION, TableDoc, tables};
+use mxray_evidence::{Column, Home, Kind, SCHEMA_VERSION, TableDoc, flat, tables};
+use mxray_rules::{Rule, rules};
 use mxray_study::Grid;
 use serde_json::{Value, json};
 
@@ -35,11 +37,25 @@ pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
 
 fn chosen(name: Option<&str>) -> Result<Vec<TableDoc>, Failure> {
     let mut all = tables();
+    all.iter_mut().filter(|table| table.home == Home::Export).for_each(add_rules);
     let Some(name) = name else { return Ok(all) };
     let names: Vec<&str> = all.iter().map(|table| table.name).collect();
     let message = format!("there is no table {name:?}; the tables are {}", names.join(", "));
     all.retain(|table| table.name == name);
     if all.is_empty() { Err(Failure::refused(message)) } else { Ok(all) }
+}
+
+/// The columns of the flat table that the codebook is.
+fn add_rules(table: &mut TableDoc) {
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| rules().iter().map(|rule| flat::rule_column(rule.name)).collect());
+    let column = |(rule, name): (&Rule, &'static String)| Column {
+        name,
+        kind: Kind::Text,
+        nullable: false,
+        doc: rule.summary,
+    };
+    table.columns.extend(rules().iter().zip(NAMES.iter()).map(column));
 }
 
 fn text(tables: &[TableDoc], palette: Palette) -> String {
@@ -71,6 +87,7 @@ fn place(table: &TableDoc) -> String {
         Home::Derived => format!("derived/<id>/{}.parquet", table.name),
         Home::TlsReports => format!("<tlsrpt --out>/{}.parquet", table.name),
         Home::Changes => format!("<diff --out>/{}.parquet", table.name),
+        Home::Export => "<export --out>".to_owned(),
     }
 }
 

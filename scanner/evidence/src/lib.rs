@@ -16,6 +16,7 @@ mod column;
 pub mod derived;
 mod dns;
 mod ending;
+pub mod flat;
 pub mod journal;
 mod mail;
 mod manifest;

@@ -19,7 +19,7 @@ use crate::column::{Column, Kind};
 use crate::{SCHEMA_VERSION, Table};
 
 /// Rows converted to Arrow at a time: bounds the copy, not the file.
-const ROWS_PER_BATCH: usize = 4_096;
+pub(crate) const ROWS_PER_BATCH: usize = 4_096;
 /// Rows in a Parquet row group.
 const ROWS_PER_GROUP: usize = 131_072;
 
@@ -79,7 +79,7 @@ impl<T: Table> PartWriter<T> {
         let file = File::create(&tmp).map_err(|e| PartError::new("creating", &tmp, e))?;
         let fields = T::fields();
         let schema = Arc::new(Schema::new(fields.clone()));
-        let writer = ArrowWriter::try_new(file, schema, Some(properties::<T>(label)))
+        let writer = ArrowWriter::try_new(file, schema, Some(properties(T::NAME, &T::columns(), label)))
             .map_err(|e| PartError::new("creating", &tmp, e))?;
         Ok(Self { writer, fields, tmp, path: path.to_owned(), rows: 0, row: std::marker::PhantomData })
     }
@@ -102,12 +102,21 @@ impl<T: Table> PartWriter<T> {
 
     /// Completes and syncs the file, still under its temporary name.
     pub fn finish(self) -> Result<FinishedPart, PartError> {
-        let Self { mut writer, tmp, path, rows, .. } = self;
-        // Not into_inner(), which flushes as well, but makes words of the error: a full disk could not be told any more.
-        writer.finish().map_err(|e| PartError::new("finishing", &tmp, e))?;
-        writer.inner().sync_all().map_err(|e| PartError::new("syncing", &tmp, e))?;
-        Ok(FinishedPart { tmp, path, rows })
+        finish(self.writer, self.tmp, self.path, self.rows)
     }
+}
+
+/// Completes and syncs a file, still under its temporary name.
+pub(crate) fn finish(
+    mut writer: ArrowWriter<File>,
+    tmp: PathBuf,
+    path: PathBuf,
+    rows: u64,
+) -> Result<FinishedPart, PartError> {
+    // Not into_inner(), which flushes as well, but makes words of the error: a full disk could not be told any more.
+    writer.finish().map_err(|e| PartError::new("finishing", &tmp, e))?;
+    writer.inner().sync_all().map_err(|e| PartError::new("syncing", &tmp, e))?;
+    Ok(FinishedPart { tmp, path, rows })
 }
 
 /// A part that is whole and on the disk, and not yet under its name.
@@ -167,11 +176,11 @@ pub(crate) fn read_names(
 
 /// The writer's choices, measured in `benches/`: zstd 3; no dictionary for names and times, whose deltas are
 /// smaller; statistics a row group, so that readers skip.
-fn properties<T: Table>(label: &PartLabel) -> WriterProperties {
+pub(crate) fn properties(table: &str, columns: &[Column], label: &PartLabel) -> WriterProperties {
     let mut metadata = vec![
         KeyValue::new("mxray.schema_version".to_owned(), SCHEMA_VERSION.to_string()),
         KeyValue::new("mxray.run_id".to_owned(), label.run_id.clone()),
-        KeyValue::new("mxray.table".to_owned(), T::NAME.to_owned()),
+        KeyValue::new("mxray.table".to_owned(), table.to_owned()),
     ];
     if let Some(chunk) = label.chunk {
         metadata.push(KeyValue::new("mxray.chunk".to_owned(), chunk.to_string()));
@@ -182,7 +191,7 @@ fn properties<T: Table>(label: &PartLabel) -> WriterProperties {
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(metadata));
-    for (path, encoding) in delta_encoded(&T::columns(), &[]) {
+    for (path, encoding) in delta_encoded(columns, &[]) {
         let path = ColumnPath::new(path);
         builder =
             builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding);

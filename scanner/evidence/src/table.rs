@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::changes::ChangeRow;
 use crate::column::Column;
 use crate::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
+use crate::flat;
 use crate::tls_reports::{
     TlsReportFailureRow, TlsReportMatchRow, TlsReportOddityRow, TlsReportPolicyRow, TlsReportRejectRow,
     TlsReportRow,
@@ -47,6 +48,8 @@ pub enum Home {
     TlsReports,
     /// In the folder that `mxray diff` writes.
     Changes,
+    /// The file that `mxray export` writes.
+    Export,
 }
 
 /// A table's entry in the data dictionary.
@@ -61,7 +64,7 @@ pub struct TableDoc {
     pub columns: Vec<Column>,
 }
 
-/// Every table: evidence first, then what is derived from it, then what others report and what changed.
+/// Every table: evidence first, then what is derived from it, what others report, what changed, and all of a domain in a row.
 pub fn tables() -> Vec<TableDoc> {
     fn doc<T: Table>(home: Home) -> TableDoc {
         TableDoc { name: T::NAME, doc: T::DOC, home, columns: T::columns() }
@@ -85,5 +88,6 @@ pub fn tables() -> Vec<TableDoc> {
         doc::<TlsReportRejectRow>(Home::TlsReports),
         doc::<TlsReportMatchRow>(Home::TlsReports),
         doc::<ChangeRow>(Home::Changes),
+        flat::doc(),
     ]
 }

@@ -127,7 +127,7 @@ fn sessions_by_host(run: &RunDir) -> Result<HashMap<[u8; 16], u32>, StudyError> 
 }
 
 /// A name in 16 bytes.
-fn digest(name: &str) -> [u8; 16] {
+pub(crate) fn digest(name: &str) -> [u8; 16] {
     let digest: [u8; 32] = Sha256::digest(name).into();
     let (half, _) = digest.split_at(16);
     half.try_into().expect("half of 32 bytes is 16")

@@ -3,6 +3,7 @@
 mod browser;
 mod classify;
 mod compare;
+mod export;
 mod grid;
 mod latex;
 mod poisoned;

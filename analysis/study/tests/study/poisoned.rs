@@ -11,11 +11,11 @@ use mxray_evidence::{
     MailHostRow, MxRecord, NsRecord, PolicyRow, RejectRow, Reply, RunDir, SmtpSessionRow, Stage,
     TlsObservation, TxtRecord, read_rows,
 };
-use mxray_study::{ClassifyOptions, ReportOptions, classify, query, report};
+use mxray_study::{ClassifyOptions, ReportOptions, classify, export, newest_classification, query, report};
 use serde_json::Value;
 
 use crate::run;
-use crate::{browser, latex};
+use crate::{browser, export, latex};
 
 /// What strangers write.
 const POISON: &str = "=cmd|' /C calc'!A0</script><script>window.poisoned=1</script><img src=x onerror=window.poisoned=1>\
@@ -181,6 +181,7 @@ async fn what_strangers_wrote_stays_data() {
     }
     cells_are_no_formulas(&out);
     latex_compiles_and_json_is_what_was_said(&out);
+    the_flat_file_has_columns_that_can_be_shown(&of, folder.path());
     let page = fs::read_to_string(out.join("index.html")).expect("read");
     assert_eq!(page.matches("<script").count(), 2, "the data and the script");
     assert!(page.contains("window.poisoned=1"), "the poison is on the page, as text");
@@ -251,6 +252,19 @@ fn latex_compiles_and_json_is_what_was_said(out: &Path) {
         }
     }
     assert!(poisoned > 2 && said > 2, "{poisoned} {said}: what was written holds the poison");
+}
+
+/// Its values are data, as in the run; the names of its columns are looked at by people.
+fn the_flat_file_has_columns_that_can_be_shown(of: &RunDir, folder: &Path) {
+    let path = folder.join("flat.parquet");
+    export(of, &newest_classification(of).expect("classified"), &path).expect("export");
+    let rows = export::read(&path);
+    assert_eq!(rows.num_rows(), 4);
+    let schema = rows.schema();
+    assert!(schema.fields().iter().all(|field| is_obeyed(field.name()).is_none()), "{schema}");
+    let last = schema.fields().last().expect("a column").name();
+    assert!(last.starts_with("input_sector=cmd"), "{last}");
+    assert_eq!(export::texts(&rows, last)[0], Some(&*poison("law")));
 }
 
 /// No cell of any CSV file is one that a spreadsheet calculates.

@@ -60,7 +60,10 @@ fn the_demo_agrees_with_its_truth_and_its_run_can_be_worked_on() {
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(said.stdout.lines().all(|path| Path::new(path).is_file()), "{}", said.stdout);
     golden("scanner/cli/tests/golden/tables.csv", &tables(&report));
-    two_engines_have_one_answer(&run_folder, &report);
+    let flat = demo.folder.path().join("flat.parquet");
+    let said = run(&["export", &run_folder, "--out", flat.to_str().unwrap()]);
+    assert_eq!((said.code, said.stdout), (0, format!("{}\n", flat.display())), "{}", said.stderr);
+    two_engines_have_one_answer(&run_folder, &report, &flat);
 
     let later = run(&["classify", &run_folder, "--at", "2040-01-01"]);
     assert!(later.stdout.contains("at-20400101T000000Z"), "{}", later.stdout);
@@ -92,10 +95,10 @@ fn tables(report: &Path) -> String {
 }
 
 /// DuckDB, asked the same SQL over the same files. Left out, and said so, where it cannot be had; under `CI` that is a failure.
-fn two_engines_have_one_answer(run_folder: &str, report: &Path) {
+fn two_engines_have_one_answer(run_folder: &str, report: &Path, flat: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/two-engines");
     let mut command = std::process::Command::new(script);
-    command.arg(run_folder).arg(report).env("MXRAY", env!("CARGO_BIN_EXE_mxray"));
+    command.arg(run_folder).arg(report).arg(flat).env("MXRAY", env!("CARGO_BIN_EXE_mxray"));
     let said = said(&command.output().unwrap());
     match said.code {
         0 => assert!(said.stdout.contains("0 differ"), "{}", said.stdout),
