@@ -303,6 +303,7 @@ mod tests {
             a: lookup(),
             aaaa: lookup(),
             tlsa: withheld_lookup("_25._tcp.mx.example", OwnCause::NotAsked),
+            tlsa_alias: None,
         }))
     }
 

@@ -294,11 +294,11 @@ impl Pipeline {
         let row = if self.net.opts_out(&host) {
             let unasked = || withheld_lookup(&host, OwnCause::OptOut);
             let tlsa = withheld_lookup(&tlsa_name(&host), OwnCause::OptOut);
-            MailHostRow { a: unasked(), aaaa: unasked(), tlsa, host }
+            MailHostRow { a: unasked(), aaaa: unasked(), tlsa, tlsa_alias: None, host }
         } else {
             let (a, aaaa) = self.look_up_addresses(&host).await;
-            let tlsa = self.tlsa(&host, &a, &aaaa).await;
-            MailHostRow { host, a, aaaa, tlsa }
+            let (tlsa, tlsa_alias) = self.tlsa(&host, &a, &aaaa).await;
+            MailHostRow { host, a, aaaa, tlsa, tlsa_alias }
         };
         drop(place);
         self.progress.mail_hosts.end(row.a.is_measured() || row.aaaa.is_measured());
@@ -315,25 +315,27 @@ impl Pipeline {
     }
 
     /// The TLSA records of a host that has an address. Where it is a secure alias they are looked for at the end of
-    /// the alias first, and where none are there, at the host itself (RFC 7672 §2.2.2).
+    /// the alias first, and where none are there, at the host itself (RFC 7672 §2.2.2); then the first answer comes second.
     async fn tlsa(
         &self,
         host: &str,
         a: &Lookup<AddressRecord>,
         aaaa: &Lookup<AddressRecord>,
-    ) -> Lookup<TlsaRecord> {
+    ) -> (Lookup<TlsaRecord>, Option<Box<Lookup<TlsaRecord>>>) {
         if a.records.is_empty() && aaaa.records.is_empty() {
-            return withheld_lookup(&tlsa_name(host), OwnCause::NotAsked);
+            return (withheld_lookup(&tlsa_name(host), OwnCause::NotAsked), None);
         }
         let resolver = &self.net.resolver;
+        let mut in_vain = None;
         let mut secure = [a, aaaa].into_iter().filter(|lookup| lookup.authenticated == Some(true));
         if let Some(alias) = secure.find_map(|lookup| lookup.cnames.last()) {
             let lookup = self.counted(resolver.tlsa(&tlsa_name(&alias.target))).await;
             if !lookup.is_measured() || !lookup.records.is_empty() {
-                return lookup;
+                return (lookup, None);
             }
+            in_vain = Some(Box::new(lookup));
         }
-        self.counted(resolver.tlsa(&tlsa_name(host))).await
+        (self.counted(resolver.tlsa(&tlsa_name(host))).await, in_vain)
     }
 
     /// Parks a session, unless there is a reason why it will not be held.
@@ -550,7 +552,8 @@ mod tests {
         };
         let (a, aaaa) =
             (addresses_of(&["192.0.2.2", "192.0.2.1", "192.0.2.2"]), addresses_of(&["2001:db8::1"]));
-        let row = MailHostRow { host: "mx.example".into(), a, aaaa, tlsa: lookup(0, Vec::new()) };
+        let tlsa = lookup(0, Vec::new());
+        let row = MailHostRow { host: "mx.example".into(), a, aaaa, tlsa, tlsa_alias: None };
         let texts: Vec<String> = addresses(&row).iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["192.0.2.2", "192.0.2.1", "2001:db8::1"]);
     }

@@ -187,7 +187,13 @@ mod tests {
     fn host(name: &str) -> Found {
         let lookup = || withheld_lookup(name, OwnCause::NotAsked);
         let tlsa = withheld_lookup(name, OwnCause::NotAsked);
-        Found::MailHost(Box::new(MailHostRow { host: name.into(), a: lookup(), aaaa: lookup(), tlsa }))
+        Found::MailHost(Box::new(MailHostRow {
+            host: name.into(),
+            a: lookup(),
+            aaaa: lookup(),
+            tlsa,
+            tlsa_alias: None,
+        }))
     }
 
     fn hosts(laid: Vec<Laid>) -> Vec<String> {

@@ -29,8 +29,10 @@ pub struct Lookup<R> {
     /// The AD bit: the resolver claims to have validated the whole answer.
     pub authenticated: Option<bool>,
     /// Extended errors (RFC 8914) that came with the answer, or with that to the question with validation off.
+    #[serde(default)]
     pub extended_errors: Vec<ExtendedError>,
     /// What DNSSEC makes of the answer, by all of this; `None` where none came.
+    #[serde(default)]
     pub security: Option<Security>,
     /// The CNAME chain in the answer, in order.
     pub cnames: Vec<Cname>,

@@ -18,6 +18,9 @@ pub struct MailHostRow {
     pub aaaa: Lookup<AddressRecord>,
     /// `TLSA` at `_25._tcp.<host>`, or below the name that the host is a secure alias of (RFC 7672 §2.2.2).
     pub tlsa: Lookup<TlsaRecord>,
+    /// Likewise below that name, where it was asked for in vain and `tlsa` is the host's own.
+    #[serde(default)]
+    pub tlsa_alias: Option<Box<Lookup<TlsaRecord>>>,
 }
 
 impl Table for MailHostRow {
@@ -35,6 +38,13 @@ impl Table for MailHostRow {
                  has no address.",
                 tlsa_columns(),
             ),
+            Lookup::<TlsaRecord>::column(
+                "tlsa_alias",
+                "`TLSA` below the end of a secure alias, where it has none, and `tlsa` was then asked of the host itself (RFC 7672 \
+                 §2.2.2); null where there was no such question.",
+                tlsa_columns(),
+            )
+            .optional(),
         ]
     }
 }

@@ -6,7 +6,7 @@ use crate::Micros;
 use crate::ending::words;
 
 /// The version of the tables' schema. It grows when a column changes its name, type or meaning, and not when
-/// one is added.
+/// one is added: an older part is read as if a later column were null or empty.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// `run.json`.

@@ -5,6 +5,8 @@ use std::fs;
 use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
 use mxray_evidence::journal::{Entry, Journal};
 use mxray_evidence::*;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 fn label() -> PartLabel {
     PartLabel { run_id: "00112233aabbccdd".into(), chunk: Some(7) }
@@ -125,6 +127,7 @@ fn every_other_table_round_trips() {
             vec![TlsaRecord { usage: 3, selector: 1, matching: 1, data: ByteBuf::from([7; 32]), ttl: 60 }],
             Ending::Completed,
         ),
+        tlsa_alias: Some(Box::new(lookup("_25._tcp.mx.example.net", vec![], Ending::Completed))),
     }]);
     let session = SmtpSessionRow {
         host: "mx.example".into(),
@@ -366,4 +369,37 @@ fn a_column_has_the_name_of_its_field_and_a_meaning() {
     for table in tables() {
         check(table.name, &table.columns);
     }
+}
+
+#[test]
+fn a_part_from_before_a_column_was_added_is_read_as_if_it_were_null() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (now, before) = (folder.path().join("now.parquet"), folder.path().join("before.parquet"));
+    let address = || lookup::<AddressRecord>("mx.example", vec![], Ending::Completed);
+    let tlsa = || lookup::<TlsaRecord>("_25._tcp.mx.example", vec![], Ending::Completed);
+    let row = MailHostRow {
+        host: "mx.example".into(),
+        a: address(),
+        aaaa: address(),
+        tlsa: tlsa(),
+        tlsa_alias: Some(Box::new(tlsa())),
+    };
+    let mut writer = PartWriter::<MailHostRow>::create(&now, &label()).expect("create");
+    writer.write(std::slice::from_ref(&row)).expect("write");
+    writer.finish().expect("finish").publish().expect("publish");
+
+    let open = fs::File::open(&now).expect("open");
+    let mut batches = ParquetRecordBatchReaderBuilder::try_new(open).expect("read").build().expect("read");
+    let batch = batches.next().expect("a batch").expect("its rows");
+    let without = batch.schema().index_of("tlsa_alias").expect("the column");
+    let kept: Vec<usize> = (0..batch.num_columns()).filter(|&index| index != without).collect();
+    let batch = batch.project(&kept).expect("project");
+    let create = fs::File::create(&before).expect("create");
+    let mut writer = ArrowWriter::try_new(create, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("write");
+    writer.close().expect("close");
+
+    let read: Vec<MailHostRow> =
+        read_rows(&before).expect("open").flat_map(|batch| batch.expect("read")).collect();
+    assert_eq!(read, [MailHostRow { tlsa_alias: None, ..row }]);
 }

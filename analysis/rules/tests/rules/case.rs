@@ -158,6 +158,7 @@ impl Host {
             a: lookup(name, 0, addresses),
             aaaa: lookup(name, 0, Vec::new()),
             tlsa: lookup(&format!("_25._tcp.{name}"), 3, Vec::new()),
+            tlsa_alias: None,
         };
         Self { row, sessions, dane: None }
     }

@@ -175,7 +175,8 @@ pub(crate) fn policy(domain: &str, chunk: u32) -> PolicyRow {
 pub(crate) fn mail_host(host: &str) -> MailHostRow {
     let address = AddressRecord { address: "127.0.0.3".into(), ttl: 1 };
     let tlsa = lookup(&format!("_25._tcp.{host}"), vec![]);
-    MailHostRow { host: host.into(), a: lookup(host, vec![address]), aaaa: lookup(host, vec![]), tlsa }
+    let (a, aaaa) = (lookup(host, vec![address]), lookup(host, vec![]));
+    MailHostRow { host: host.into(), a, aaaa, tlsa, tlsa_alias: None }
 }
 
 pub(crate) fn session(host: &str) -> SmtpSessionRow {
