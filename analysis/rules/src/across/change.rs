@@ -92,4 +92,6 @@ kinds! {
     TlsaAdopted = "tlsa-adopted",
     /// An MX host has no TLSA records, and had some.
     TlsaAbandoned = "tlsa-abandoned",
+    /// An MX host's TLSA records stand in a zone that is not signed any more.
+    TlsaUnsigned = "tlsa-unsigned",
 }

@@ -18,15 +18,17 @@ pub struct HostStanding {
     pub complete: bool,
     /// The earliest end of validity among them.
     pub not_after: Option<Micros>,
-    /// Its TLSA records; `None` where they were not measured, or are not signed.
+    /// Its TLSA records; `None` where they were not measured, or do not validate.
     pub tlsa: Option<TlsaStanding>,
 }
 
 /// The TLSA records of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsaStanding {
-    /// As `usage selector matching data`, in hexadecimal, sorted.
+    /// Those that are signed, as `usage selector matching data`, in hexadecimal, sorted.
     pub records: Vec<String>,
+    /// Whether there are some that are not signed, so that no sender takes them (RFC 7672 §2.2).
+    pub unsigned: bool,
     /// Which of these match what the host showed.
     pub matching: Vec<String>,
     /// Their TTL as received, seconds.
@@ -99,6 +101,11 @@ fn judge_tlsa(
         (true, false) => {
             let means = "senders with DANE authenticate the host from now on";
             return push(ChangeKind::TlsaAdopted, None, was_text, is_text, Effect::None, means);
+        }
+        (false, true) if is.unsigned => {
+            let means =
+                "the records are not signed any more: senders with DANE take the host without authentication";
+            return push(ChangeKind::TlsaUnsigned, None, was_text, is_text, Effect::Downgrade, means);
         }
         (false, true) => {
             let means = "senders with DANE take the host without authentication";

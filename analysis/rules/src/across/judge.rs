@@ -163,6 +163,15 @@ impl<'a> History<'a> {
         (told, cached)
     }
 
+    /// Whether a sender may still keep a copy of the last valid policy: one that fetched it just before it was seen to be
+    /// gone.
+    fn copies_live(&self, now: usize) -> bool {
+        let Some((standing, policy)) = self.had(now) else { return false };
+        let known = |later: &&Standing| later.at > standing.at && later.policy != PolicyStanding::Unknown;
+        let gone = self.standings[..=now].iter().find(known);
+        gone.is_none_or(|gone| gone.at + policy.lasts() > self.standings[now].at)
+    }
+
     fn judge_policy(&mut self, now: usize) {
         use PolicyStanding as P;
         let announced = |standing: &Standing| {
@@ -228,9 +237,20 @@ impl<'a> History<'a> {
         let kind = if moded { ChangeKind::ModeChanged } else { ChangeKind::PolicyChanged };
         let (before, after) =
             if moded { (old.mode.clone(), new.mode.clone()) } else { (told(old), told(new)) };
-        let means =
-            if same_id { self.stale(now, old, new) } else { (effect_of(old, new), fetched(old, new)) };
-        let change = self.push(kind, span, (Some(before), Some(after)), means);
+        let dropped = self.dropped(now, old, new);
+        let means = match &dropped {
+            _ if same_id => self.stale(now, old, new),
+            Some((means, _)) => means.clone(),
+            None => (effect_of(old, new), fetched(old, new)),
+        };
+        let texts = (Some(before), Some(after));
+        if let Some((means, all)) = dropped {
+            // The single run's finding, refined: the pattern was there, and was taken away.
+            let change = self.push(kind, span, texts.clone(), means);
+            change.rule = Some(if all { "mx-policy-mismatch-all" } else { "mx-policy-mismatch-some" });
+            change.cause = Some("dropped");
+        }
+        let change = self.push(kind, span, texts, means);
         if same_id {
             change.rule = Some("sts-id-stale");
             change.cached_at_least = Some(was.at + old.lasts());
@@ -239,6 +259,32 @@ impl<'a> History<'a> {
         if old.mode == "testing" && new.mode == "enforce" {
             self.too_short(now, span);
         }
+    }
+
+    /// What a policy does that names MX hosts of today no more which the one before it named, and whether it names none.
+    fn dropped(
+        &self,
+        now: usize,
+        old: &ValidStanding,
+        new: &ValidStanding,
+    ) -> Option<((Effect, String), bool)> {
+        let hosts = self.hosts(now).filter(|_| new.mode != "none")?;
+        let (before, missed) = (old.missed(hosts), new.missed(hosts));
+        let dropped: Vec<&String> = missed.iter().copied().filter(|host| !before.contains(host)).collect();
+        if dropped.is_empty() {
+            return None;
+        }
+        let names = shown(dropped.into_iter());
+        let means = if new.mode == "enforce" {
+            let text = format!(
+                "senders that fetch the new policy do not deliver to {names}: it does not name it any more"
+            );
+            (Effect::Refuse, text)
+        } else {
+            let text = format!("senders report {names}, and deliver: the policy is in mode testing");
+            (effect_of(old, new), text)
+        };
+        Some((means, missed.len() == hosts.len()))
     }
 
     /// What a stale id does: senders with a copy keep the old policy.
@@ -301,12 +347,17 @@ impl<'a> History<'a> {
             _ => false,
         };
         if !unfollowed {
-            let means = match current {
-                Some(_) if missed.is_empty() => "the policy names the MX hosts of today",
-                Some(_) => "the policy does not name all MX hosts of today",
-                None => "no policy is in the way",
+            let (effect, means) = match current {
+                Some(_) if missed.is_empty() => {
+                    (Effect::None, "the policy names the MX hosts of today".to_owned())
+                }
+                Some(_) => (Effect::None, "the policy does not name all MX hosts of today".to_owned()),
+                None => match self.left(now, is.at).0 {
+                    (Effect::Refuse, means) if self.copies_live(now) => (Effect::Refuse, means),
+                    _ => (Effect::None, "no policy is in the way".to_owned()),
+                },
             };
-            self.push(kind, span, texts(), (Effect::None, means.to_owned()));
+            self.push(kind, span, texts(), (effect, means));
             return;
         }
         let policy = current.expect("it did not follow");
@@ -355,12 +406,14 @@ impl<'a> History<'a> {
 
     /// Testing for months on end, up to the last run.
     fn judge_testing(&mut self) {
+        let announced = |standing: &Standing| matches!(standing.record, RecordStanding::Valid(_));
         let testing = |standing: &&Standing| {
-            valid(standing).is_some_and(|policy| policy.mode == "testing")
-                || matches!(standing.policy, PolicyStanding::Unknown)
+            announced(standing) && valid(standing).is_some_and(|policy| policy.mode == "testing")
+                || standing.record == RecordStanding::Unknown
+                || standing.policy == PolicyStanding::Unknown
         };
         let mut trail: Vec<&Standing> = self.standings.iter().rev().take_while(testing).collect();
-        trail.retain(|standing| valid(standing).is_some());
+        trail.retain(|standing| announced(standing) && valid(standing).is_some());
         let (Some(last), Some(first)) = (trail.first(), trail.last()) else { return };
         if last.at - first.at >= TESTING_DAYS_MOST * DAY {
             let span = (first.at, last.at);

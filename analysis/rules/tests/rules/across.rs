@@ -132,6 +132,43 @@ fn rfc8461_8_1_the_policy_follows_the_mx_set() {
 }
 
 #[test]
+fn rfc8461_4_1_a_policy_that_drops_an_mx_host_of_today() {
+    let policy = |mode: &str, mx: &[&str]| {
+        with(28, |s| {
+            s.record = RecordStanding::Valid("2".into());
+            let policy = text(s);
+            (policy.digest, policy.mode) = ([2; 32], mode.into());
+            policy.mx = mx.iter().map(|mx| (*mx).to_owned()).collect();
+        })
+    };
+    assert_eq!(
+        told(&[sound(0), policy("enforce", &["mx1.a.example"])]),
+        [
+            ("policy-changed", "mx-policy-mismatch-some", "dropped", Effect::Refuse),
+            ("policy-changed", "", "", Effect::Refuse),
+        ]
+    );
+    assert_eq!(
+        told(&[sound(0), policy("enforce", &["mx.b.example"])])[0],
+        ("policy-changed", "mx-policy-mismatch-all", "dropped", Effect::Refuse)
+    );
+    assert_eq!(
+        told(&[sound(0), policy("testing", &["mx1.a.example"])])[1],
+        ("mode-changed", "", "", Effect::Downgrade)
+    );
+    assert_eq!(
+        told(&[sound(0), policy("none", &[])]),
+        [("mode-changed", "", "", Effect::Downgrade)],
+        "what is not in force names nobody"
+    );
+    assert_eq!(
+        told(&[sound(0), policy("enforce", &["*.a.example", "mx.b.example"])]),
+        [("policy-changed", "", "", Effect::None)],
+        "a host that is to come is named ahead"
+    );
+}
+
+#[test]
 fn rfc8461_8_3_a_policy_is_taken_back_by_mode_none() {
     let gone = |day| {
         with(day, |s| {
@@ -169,6 +206,19 @@ fn rfc8461_5_1_cached_copies_protect_or_harm_while_the_policy_cannot_be_had() {
     assert_eq!((kept[0].effect, kept[0].cached_at_most), (Effect::Downgrade, Some(58 * DAY)));
     let harmed = judge_across(&[sound(0), lost(28, &["mx.b.example"])]);
     assert_eq!(harmed[0].effect, Effect::Refuse, "{}", harmed[0].means);
+    let moved = &harmed[1];
+    assert_eq!(
+        (moved.kind.as_str(), moved.effect),
+        ("mail-operator-moved", Effect::Refuse),
+        "{}",
+        moved.means
+    );
+    // Mail moves later: while copies may live, and when the last has ended.
+    let kept = ["mx1.a.example", "mx2.a.example"];
+    for (day, effect) in [(57, Effect::Refuse), (59, Effect::None)] {
+        let later = judge_across(&[sound(0), lost(28, &kept), lost(day, &["mx.b.example"])]);
+        assert_eq!((later[1].kind.as_str(), later[1].effect), ("mail-operator-moved", effect), "day {day}");
+    }
     let back = told(&[sound(0), lost(28, &["mx1.a.example", "mx2.a.example"]), sound(56)]);
     assert_eq!(back[1], ("policy-back", "", "", Effect::None));
 }
@@ -202,6 +252,14 @@ fn testing_has_its_time() {
         [("unchanged", "sts-testing-too-long", "", Effect::Downgrade)]
     );
     assert_eq!(told(&[testing(0), testing(89)]), []);
+    let unannounced = |day| {
+        with(day, |s| {
+            text(s).mode = "testing".into();
+            s.record = RecordStanding::Invalid;
+        })
+    };
+    let told_of_it = told(&[unannounced(0), unannounced(45), unannounced(90)]);
+    assert_eq!(told_of_it, [], "a policy that no valid record announces is no sender's");
     assert_eq!(
         told(&[testing(0), sound(45), testing(95)]).iter().filter(|change| change.0 == "unchanged").count(),
         0
@@ -231,7 +289,8 @@ fn records_tlsrpt_and_operators() {
 
 fn host(day: i64, leaf: u8, records: &[&str], matching: &[&str]) -> HostStanding {
     let owned = |records: &[&str]| records.iter().map(|record| (*record).to_owned()).collect();
-    let tlsa = TlsaStanding { records: owned(records), matching: owned(matching), ttl: 3_600 };
+    let tlsa =
+        TlsaStanding { records: owned(records), unsigned: false, matching: owned(matching), ttl: 3_600 };
     HostStanding {
         at: day * DAY,
         leaves: vec![[leaf; 32]],
@@ -270,6 +329,19 @@ fn rfc7671_8_1_records_and_certificates_roll_over_together() {
     );
     assert_eq!(told_of_host(&before, &host(28, 1, &[], &[])), [("tlsa-abandoned", "")]);
     assert_eq!(told_of_host(&host(0, 1, &[], &[]), &before), [("tlsa-adopted", "")]);
+}
+
+#[test]
+fn rfc7672_2_2_records_that_are_not_signed_any_more_are_not_gone() {
+    let before = host(0, 1, &["a"], &["a"]);
+    let mut after = host(28, 1, &[], &[]);
+    after.tlsa.as_mut().unwrap().unsigned = true;
+    assert_eq!(told_of_host(&before, &after), [("tlsa-unsigned", "")]);
+    assert_eq!(told_of_host(&after, &after), []);
+    let mut gone = after.clone();
+    gone.tlsa.as_mut().unwrap().unsigned = false;
+    assert_eq!(told_of_host(&after, &gone), [], "no sender took them before");
+    assert_eq!(told_of_host(&after, &host(56, 1, &["a"], &["a"])), [("tlsa-adopted", "")]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 use mxray_evidence::{
-    CertificateRow, Lookup, MailHostRow, Micros, RunDir, SmtpSessionRow, TlsObservation, TlsaRecord,
+    CertificateRow, Lookup, MailHostRow, Micros, RunDir, Security, SmtpSessionRow, TlsObservation, TlsaRecord,
 };
 use mxray_rules::{DaneOutcome, HostStanding, TlsaStanding, match_host};
 
@@ -18,13 +18,19 @@ pub(super) fn spill(number: usize, run: &RunDir, partitions: &mut Partitions) ->
     let mut failed = Ok(());
     if manifest.dnssec {
         run.for_each::<MailHostRow>(|row| {
-            if failed.is_err() || !row.tlsa.is_measured() {
+            let signed = match row.tlsa.security_by(true) {
+                Some(Security::Secure) => true,
+                Some(Security::Insecure) => false,
+                // Senders put off what does not validate: that is no absence.
+                Some(Security::Bogus | Security::Indeterminate) | None => return,
+            };
+            if failed.is_err() {
                 return;
             }
-            let signed = row.tlsa.authenticated == Some(true);
             let records = if signed { records(&row.tlsa) } else { Vec::new() };
+            let unsigned = !signed && !row.tlsa.records.is_empty();
             let ttl = row.tlsa.records.iter().map(|record| record.ttl).min().unwrap_or(0);
-            let standing = TlsaStanding { records, matching: Vec::new(), ttl };
+            let standing = TlsaStanding { records, unsigned, matching: Vec::new(), ttl };
             failed = partitions.put(number, &row.host, &Spilled::Tlsa(standing));
             if signed && !row.tlsa.records.is_empty() {
                 published.insert(row.host, row.tlsa);
@@ -121,9 +127,9 @@ pub(super) fn standings(spilled: Vec<(usize, Spilled)>) -> Vec<HostStanding> {
                 records.entry(run).or_default().matching.extend(matching);
             }
             Spilled::Tlsa(standing) => {
-                let TlsaStanding { records: all, ttl, .. } = standing;
+                let TlsaStanding { records: all, unsigned, ttl, .. } = standing;
                 let kept = records.entry(run).or_default();
-                (kept.records, kept.ttl) = (all, ttl);
+                (kept.records, kept.unsigned, kept.ttl) = (all, unsigned, ttl);
                 // Its presence says that they were measured.
                 kept.matching.push(String::new());
             }
