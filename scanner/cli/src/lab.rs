@@ -47,9 +47,9 @@ pub(crate) struct LabArgs {
     /// world, and the truth says nothing of them.
     #[arg(long, value_name = "N")]
     hostile: Option<u32>,
-    /// Serve the world as it is 28 days later: 1 plants the `[changes]` of the world's file, and writes them to
-    /// `truth/changes.csv`. The same folder and seed as before give the same world.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1))]
+    /// Serve the world as it is later: 28 days (1), or 98 (2). The `[changes]` of its file have happened, and are written
+    /// to `truth/changes.csv`. The same folder and seed as before give the same world.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=2))]
     epoch: u32,
     /// Port for DNS; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]

@@ -1,6 +1,6 @@
 //! The world's certification authority: leaves that are the same bytes each time they are made.
 //!
-//! Everything is derived from four RSA keys and one P-256 key, made once and kept in the world's folder with the
+//! Everything is derived from four RSA keys and two P-256 keys, made once and kept in the world's folder with the
 //! time of its creation. RSA signatures of PKCS#1 v1.5 are deterministic, serial numbers are digests of names,
 //! and dates count from the creation, so a server may forget a leaf and make it again.
 
@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock;
+use crate::epoch::EPOCHS_DAYS;
 
 /// Why the authority could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,11 @@ pub(crate) enum Leaf {
     Valid,
     /// Valid like [`Valid`](Self::Valid), and another one.
     Other,
+    /// Valid like [`Valid`](Self::Valid), and of another key.
+    NextKey,
     Expiring,
+    /// Valid for long when the world is made, and about to end at its second epoch.
+    Ending,
     WrongName,
     Expired,
     NotYetValid,
@@ -89,6 +94,7 @@ struct Kept {
     stranger: String,
     stranger_intermediate: String,
     leaf: String,
+    next_leaf: String,
 }
 
 /// The authority of a world.
@@ -103,10 +109,11 @@ pub(crate) struct Authority {
     stranger_chain: Vec<CertificateDer<'static>>,
     stranger_key: KeyPair,
     leaf_key: KeyPair,
+    /// The key that follows it.
+    next_leaf_key: KeyPair,
     leaf_signer: Arc<dyn SigningKey>,
     stranger_signer: Arc<dyn SigningKey>,
-    /// Holds another key of the leaf's kind.
-    other_signer: Arc<dyn SigningKey>,
+    next_leaf_signer: Arc<dyn SigningKey>,
     provider: Arc<CryptoProvider>,
     made: Mutex<Remembered>,
 }
@@ -148,7 +155,8 @@ impl Authority {
         let (root_key, stranger_key) = (rsa(&kept.root)?, rsa(&kept.stranger)?);
         let intermediate_key = rsa(&kept.intermediate)?;
         let stranger_intermediate_key = rsa(&kept.stranger_intermediate)?;
-        let leaf_key = KeyPair::from_pem_and_sign_algo(&kept.leaf, &PKCS_ECDSA_P256_SHA256)?;
+        let p256 = |pem: &str| KeyPair::from_pem_and_sign_algo(pem, &PKCS_ECDSA_P256_SHA256);
+        let (leaf_key, next_leaf_key) = (p256(&kept.leaf)?, p256(&kept.next_leaf)?);
 
         let root = authority_params("mxray lab root", created, 3_650);
         let root_certificate = root.self_signed(&root_key)?;
@@ -180,9 +188,10 @@ impl Authority {
             ],
             leaf_signer: signer(&leaf_key)?,
             stranger_signer: signer(&stranger_key)?,
-            other_signer: signer(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)?,
+            next_leaf_signer: signer(&next_leaf_key)?,
             stranger_key,
             leaf_key,
+            next_leaf_key,
             provider,
             made: Mutex::new(Remembered::default()),
         })
@@ -249,10 +258,15 @@ impl Authority {
             Leaf::MissingIntermediate => {
                 (params.signed_by(&self.leaf_key, &self.intermediate)?, [].as_slice(), &self.leaf_signer)
             }
+            Leaf::NextKey => (
+                params.signed_by(&self.next_leaf_key, &self.intermediate)?,
+                self.chain.as_slice(),
+                &self.next_leaf_signer,
+            ),
             _ => (
                 params.signed_by(&self.leaf_key, &self.intermediate)?,
                 self.chain.as_slice(),
-                if leaf == Leaf::AnothersKey { &self.other_signer } else { &self.leaf_signer },
+                if leaf == Leaf::AnothersKey { &self.next_leaf_signer } else { &self.leaf_signer },
             ),
         };
         let chain = std::iter::once(first.der().clone()).chain(rest.iter().cloned()).collect();
@@ -265,6 +279,7 @@ impl Authority {
             Leaf::Expired => (-120, -30),
             Leaf::NotYetValid => (90, 180),
             Leaf::Expiring => (-80, EXPIRING_DAYS),
+            Leaf::Ending => (-60, EPOCHS_DAYS[1].cast_signed() + EXPIRING_DAYS),
             _ => (-30, 150),
         };
         let mut params = CertificateParams::default();
@@ -305,6 +320,7 @@ impl Kept {
             stranger: rsa()?,
             stranger_intermediate: rsa()?,
             leaf: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem(),
+            next_leaf: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem(),
         })
     }
 }

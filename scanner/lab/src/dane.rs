@@ -7,6 +7,7 @@ use crate::authority::Leaf;
 use crate::chance::{Draw, Stream};
 use crate::defect::{Axis, Defect};
 use crate::domain::{Domain, HostId};
+use crate::epoch::Since;
 use crate::world::World;
 
 /// A TLSA record that is planted.
@@ -34,10 +35,22 @@ pub(crate) enum Association {
 pub(crate) enum Certificate {
     /// What the host shows first.
     Leaf,
+    /// The same of the key that comes next.
+    NextLeaf,
     /// The intermediate, which it shows second.
     Intermediate,
     /// The root, which it does not show.
     Root,
+}
+
+impl TlsaSet {
+    /// Whether a record is of the leaf itself, and not of its key.
+    pub(crate) fn is_of_the_leaf(&self) -> bool {
+        let of_leaf = |record: &Tlsa| {
+            matches!(record.data, Association::Of { certificate: Certificate::Leaf, selector: 0, .. })
+        };
+        self.records.iter().any(of_leaf)
+    }
 }
 
 /// What a host's TLSA records are, and how they are served.
@@ -52,17 +65,31 @@ pub(crate) struct TlsaSet {
 impl World {
     /// Whether a domain's zone is signed, and every zone above it.
     pub(crate) fn is_signed(&self, index: u64) -> bool {
+        if self.changes().is_empty() {
+            self.is_signed_at_first(index)
+        } else {
+            self.domain(index).is_signed()
+        }
+    }
+
+    /// The same at epoch 0.
+    pub(crate) fn is_signed_at_first(&self, index: u64) -> bool {
         let dane = &self.params().dane;
         if self.has_groups() || !self.draw(Stream::Signed, index).hits(dane.signed) {
             return false;
         }
-        if self.names_are_invented() || dane.signed >= 1.0 {
-            return true;
+        // A zone above decides in turn about what lies above itself.
+        dane.signed >= 1.0 || self.parent(index).is_none_or(|parent| self.is_signed_at_first(parent))
+    }
+
+    /// The domain of the world that this one is below, if it is below any.
+    pub(crate) fn parent(&self, index: u64) -> Option<u64> {
+        if self.names_are_invented() {
+            return None;
         }
         let name = self.name(index);
         let mut parents = std::iter::successors(name.split_once('.'), |(_, rest)| rest.split_once('.'));
-        // A zone above decides in turn about what lies above itself.
-        parents.find_map(|(_, parent)| self.index(parent)).is_none_or(|parent| self.is_signed(parent))
+        parents.find_map(|(_, parent)| self.index(parent))
     }
 
     /// Whether a mail operator's zone is signed. Those whose are lie evenly among the others by size, and the largest is not
@@ -74,10 +101,11 @@ impl World {
     }
 
     /// Whether the zone of an MX host is signed.
-    pub(crate) fn host_is_signed(&self, host: HostId) -> bool {
-        match host {
-            HostId::Own { domain, .. } => self.is_signed(domain),
-            HostId::Operator { operator, .. } => self.operator_is_signed(operator),
+    fn host_is_signed(&self, domain: Option<&Domain>, host: HostId) -> bool {
+        match (host, domain) {
+            (HostId::Own { .. }, Some(domain)) => domain.is_signed(),
+            (HostId::Own { domain, .. }, None) => self.is_signed(domain),
+            (HostId::Operator { operator, .. }, _) => self.operator_is_signed(operator),
         }
     }
 
@@ -85,6 +113,14 @@ impl World {
     pub(crate) fn tlsa_defect(&self, domain: Option<&Domain>, host: HostId) -> Option<Defect> {
         if self.has_groups() {
             return None;
+        }
+        if let (HostId::Own { .. }, Some(domain)) = (host, domain) {
+            if domain.since.unsigned {
+                return self.tlsa_set(Some(domain), host).and_then(|set| set.defect);
+            }
+            if let Some(records) = domain.since.tlsa {
+                return (!records.match_leaf(domain.since.leaf)).then_some(Defect::TlsaOfAnotherKey);
+            }
         }
         let (draw, factor, bare) = match host {
             HostId::Own { domain: index, number } => {
@@ -99,7 +135,7 @@ impl World {
             }
         };
         let defect = self.afflict_scaled(Axis::Tlsa, draw, factor)?;
-        let (number, signed) = (number_of(host), self.host_is_signed(host));
+        let (number, signed) = (number_of(host), self.host_is_signed(domain, host));
         let possible = match defect {
             _ if bare.is_some_and(Defect::is_unresolvable) => false,
             // Without an address nothing else is seen of a host.
@@ -121,8 +157,20 @@ impl World {
 
     /// The TLSA records of an MX host; `None` where it has none.
     pub(crate) fn tlsa_set(&self, domain: Option<&Domain>, host: HostId) -> Option<TlsaSet> {
+        if let (HostId::Own { .. }, Some(domain)) = (host, domain)
+            && domain.since.unsigned
+        {
+            // What stood in the zone when it was signed stands there still.
+            let signed = Domain { since: Since { unsigned: false, ..domain.since }, ..domain.clone() };
+            let set = self.tlsa_set(Some(&signed), host)?;
+            return Some(TlsaSet { defect: Some(Defect::TlsaUnsignedZone), at_alias: false, ..set });
+        }
         let defect = self.tlsa_defect(domain, host);
-        let publishes = self.publishes_tlsa(host) && self.host_is_signed(host);
+        if let (HostId::Own { .. }, Some(records)) = (host, domain.and_then(|domain| domain.since.tlsa)) {
+            let records = records.records();
+            return (!records.is_empty()).then_some(TlsaSet { records, defect, at_alias: false });
+        }
+        let publishes = self.publishes_tlsa(host) && self.host_is_signed(domain, host);
         match defect {
             Some(Defect::AddressBogus | Defect::TlsaPartial) => return None,
             None if !publishes => return None,
@@ -141,7 +189,8 @@ impl World {
             None => sound(bare, draw.next(3 + u64::from(number_of(host)))),
         };
         // Where the addresses are not signed nobody follows the alias.
-        let at_alias = bare == Some(Defect::MxCname) && self.host_is_signed(host) && draw.next(9).hits(0.5);
+        let at_alias =
+            bare == Some(Defect::MxCname) && self.host_is_signed(domain, host) && draw.next(9).hits(0.5);
         Some(TlsaSet { records, defect, at_alias })
     }
 
@@ -226,9 +275,12 @@ fn faulty(defect: Defect, draw: Draw) -> Vec<Tlsa> {
     }
 }
 
-/// The certificate that an MX host shows at its first address, or at its second; one that was `replaced` is another.
-pub(crate) fn leaf(defect: Option<Defect>, second_address: bool, replaced: bool) -> Leaf {
+/// The certificate that an MX host shows at its first address, or at its second: where nothing is wrong with it, what an
+/// epoch gave it.
+pub(crate) fn leaf(defect: Option<Defect>, second_address: bool, since: Option<Leaf>) -> Leaf {
     match defect {
+        _ if since == Some(Leaf::Ending) => Leaf::Ending,
+        None => since.unwrap_or(Leaf::Valid),
         Some(Defect::MxCertName) => Leaf::WrongName,
         Some(Defect::MxCertExpired) => Leaf::Expired,
         Some(Defect::MxCertNotYetValid) => Leaf::NotYetValid,
@@ -239,7 +291,6 @@ pub(crate) fn leaf(defect: Option<Defect>, second_address: bool, replaced: bool)
         Some(Defect::HandshakeSignature) => Leaf::AnothersKey,
         Some(Defect::MxCertExpiring) => Leaf::Expiring,
         Some(Defect::MxCertVaries) if second_address => Leaf::Other,
-        None if replaced => Leaf::Other,
         _ => Leaf::Valid,
     }
 }

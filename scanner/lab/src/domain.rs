@@ -21,6 +21,8 @@ pub(crate) struct Domain {
     pub(crate) tlsrpt: Tlsrpt,
     /// The operator that its policy host is a CNAME to.
     pub(crate) policy_operator: Option<u32>,
+    /// Whether its zone is signed, and every zone above it, at the first epoch.
+    pub(crate) signed: bool,
     /// What an epoch added.
     pub(crate) since: Since,
 }
@@ -107,6 +109,11 @@ pub(crate) enum HostId {
 pub(crate) const HOST_LABELS: [&str; 4] = ["mx1", "backup", "gateway", "inbound"];
 
 impl Domain {
+    /// Whether its zone is signed, and every zone above it.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.signed && !self.since.unsigned
+    }
+
     /// Whether a TXT record is found at `_mta-sts`, so that a sender goes on to fetch.
     pub(crate) fn has_txt(&self) -> bool {
         match self.record {
@@ -137,6 +144,16 @@ impl Domain {
     /// Whether a fetch brings the policy's text, whatever the certificate.
     pub(crate) fn text_arrives(&self) -> bool {
         self.has_txt() && self.text_is_served()
+    }
+
+    /// Whether a sender finds a policy, announced and sound.
+    pub(crate) fn policy_is_valid(&self) -> bool {
+        self.record_is_valid() && self.text_is_valid() && self.fetch.is_none_or(Defect::is_lint)
+    }
+
+    /// Whether it finds one that is in mode testing.
+    pub(crate) fn is_in_testing(&self) -> bool {
+        self.policy_is_valid() && self.mode == Mode::Testing
     }
 
     fn text_is_served(&self) -> bool {

@@ -1,33 +1,45 @@
 //! A world some time later: what its domains have changed, and what is true of that.
 //!
 //! At epoch 0 a world is as its parameters make it; at epoch 1 a share of its domains has changed, by the rates of
-//! `[changes]`. As everything in a world a change is drawn, not kept: whoever asks about a domain computes what it was and
-//! what became of it. A change happens only to domains that it can happen to, and to those for which nothing else is wrong
-//! that it would be mixed up with.
+//! `[changes]`; at epoch 2 time has passed, and what was begun is completed. As everything in a world a change is drawn,
+//! not kept: whoever asks about a domain computes what it was and what became of it. A change happens only to domains that
+//! it can happen to, and to those for which nothing else is wrong that it would be mixed up with.
+
+mod rollover;
+mod truth;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
+use crate::authority::Leaf;
 use crate::chance::Stream;
 use crate::defect::Defect;
-use crate::domain::{Domain, Hosting, Mail, Mode, Record, Tlsrpt};
+use crate::domain::{Domain, HostId, Hosting, Mail, Mode, Record, Tlsrpt};
 use crate::params::ParamsError;
+use crate::text;
 use crate::world::World;
+pub(crate) use rollover::TlsaNow;
+pub use truth::TrueChange;
 
-/// Days between the two epochs: what a second scan sets its clock ahead by.
-pub const EPOCH_DAYS: u64 = 28;
+/// Days from the first epoch to each: what a scan of it sets its clock ahead by.
+pub const EPOCHS_DAYS: [u64; 3] = [0, 28, 98];
 
-/// What an epoch added to a domain.
+/// What its fate over the epochs added to a domain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Since {
     /// How often the id was changed.
     pub(crate) ids: u64,
     /// Whose MX hosts the policy names, where it did not follow.
     pub(crate) patterns_of: Option<Hosting>,
-    /// Whether its own MX hosts show another certificate.
-    pub(crate) certificates: bool,
+    /// The certificate that its own MX hosts show.
+    pub(crate) leaf: Option<Leaf>,
+    /// What that certificate is found to be.
+    pub(crate) host: Option<Defect>,
+    /// The TLSA records of its own MX hosts.
+    pub(crate) tlsa: Option<TlsaNow>,
+    /// Whether these have a long TTL.
+    pub(crate) long_lived: bool,
+    /// Its zone is not signed any more.
+    pub(crate) unsigned: bool,
 }
 
 macro_rules! changes {
@@ -51,32 +63,37 @@ changes! {
     TestingToEnforce = "testing-to-enforce",
     EnforceToTesting = "enforce-to-testing",
     EnforceToNone = "enforce-to-none",
+    ModeStale = "mode-stale",
     PolicyChanged = "policy-changed",
+    PolicyNarrowed = "policy-narrowed",
     IdStale = "id-stale",
     IdEarly = "id-early",
+    IdFollowed = "id-followed",
     PolicyUnfetched = "policy-unfetched",
     PolicyInvalid = "policy-invalid",
     PolicyBack = "policy-back",
     PolicyOperatorMoved = "policy-operator-moved",
     MailMoved = "mail-moved",
     MailMovedAlone = "mail-moved-alone",
+    MailMovedIdStale = "mail-moved-id-stale",
+    MailMovedPolicyLost = "mail-moved-policy-lost",
+    HostAdded = "host-added",
+    HostAddedAlone = "host-added-alone",
     TlsrptAdopted = "tlsrpt-adopted",
     TlsrptAbandoned = "tlsrpt-abandoned",
     CertificateReplaced = "certificate-replaced",
+    CertificateEnding = "certificate-ending",
+    TlsaAdopted = "tlsa-adopted",
+    TlsaAbandoned = "tlsa-abandoned",
+    TlsaReplaced = "tlsa-replaced",
+    TlsaAnnounced = "tlsa-announced",
+    RolloverDone = "rollover-done",
+    RolloverBetween = "rollover-between",
+    RolloverEarly = "rollover-early",
+    RolloverLate = "rollover-late",
+    RolloverNever = "rollover-never",
+    DnssecLost = "dnssec-lost",
     Unmeasured = "unmeasured",
-}
-
-/// A change that a comparison of both epochs has to find: its subject, the change, the rule it breaks, the sub-cause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrueChange {
-    /// The domain, or the MX host.
-    pub subject: String,
-    /// The kind of change.
-    pub change: &'static str,
-    /// The rule it breaks; empty where it breaks none.
-    pub rule: &'static str,
-    /// The sub-cause; empty where there is none.
-    pub cause: &'static str,
 }
 
 /// The rates by kind of change, in the order of the kinds.
@@ -98,16 +115,42 @@ pub(crate) fn rates(changes: &BTreeMap<String, f64>) -> Result<Vec<(Change, f64)
     Ok(rates)
 }
 
-/// What happens to a domain, and what becomes of it.
-pub(crate) fn changed(world: &World, first: &Domain) -> Option<(Change, Domain)> {
-    let draw = world.draw(Stream::Epoch, first.index);
-    let mut left = draw.unit();
+/// How a domain that was drawn stands at an epoch.
+pub(crate) fn at(world: &World, drawn: Domain, epoch: u32) -> Domain {
+    let Some(kind) = fate(world, &drawn) else { return drawn };
+    let mut domain = drawn.clone();
+    if kind.is_tlsa() {
+        rollover::roll(kind, epoch, &mut domain.since);
+    } else if kind == Change::CertificateEnding {
+        domain.since.leaf = Some(Leaf::Ending);
+        domain.since.host = [None, Some(Defect::MxCertExpiring), Some(Defect::MxCertExpired)][epoch as usize];
+    } else if epoch > 0 && !(kind == Change::Unmeasured && epoch > 1) {
+        become_changed(world, kind, &drawn, &mut domain);
+        if kind == Change::IdFollowed && epoch > 1 {
+            domain.max_age = other_age(drawn.max_age);
+        }
+    }
+    domain
+}
+
+/// What happens to a domain that was drawn.
+fn fate(world: &World, drawn: &Domain) -> Option<Change> {
+    // A zone below one that is not signed any more is not, either.
+    let lost = |parent| fate(world, &world.drawn(parent)) == Some(Change::DnssecLost);
+    if drawn.signed && world.parent(drawn.index).is_some_and(lost) {
+        return Some(Change::DnssecLost);
+    }
+    let mut left = world.draw(Stream::Epoch, drawn.index).unit();
     let kind = world.changes().iter().find_map(|(kind, rate)| {
         left -= rate;
         (left < 0.0).then_some(*kind)
     })?;
-    let mut domain = first.clone();
-    become_changed(world, kind, first, &mut domain).then_some((kind, domain))
+    let happens = if kind.is_tlsa() {
+        rollover::can_happen(world, kind, drawn)
+    } else {
+        become_changed(world, kind, drawn, &mut drawn.clone())
+    };
+    happens.then_some(kind)
 }
 
 /// Whether all is well with the domain's record, policy and match.
@@ -119,7 +162,6 @@ fn is_sound(first: &Domain) -> bool {
 
 fn become_changed(world: &World, kind: Change, first: &Domain, domain: &mut Domain) -> bool {
     let operated = matches!(first.hosting, Hosting::Operator(_));
-    let own = matches!(first.hosting, Hosting::Own { .. });
     let hosts = first.mail == Mail::Hosts;
     let sound = is_sound(first);
     let other = |operator: u32, operators: u32| (operator + 1) % operators;
@@ -127,6 +169,7 @@ fn become_changed(world: &World, kind: Change, first: &Domain, domain: &mut Doma
         Change::Adopted if hosts && operated && first.record == Record::Absent => {
             domain.record = Record::Published(None);
             (domain.fetch, domain.policy, domain.mode) = (None, None, Mode::Enforce);
+            (domain.age, domain.max_age) = (None, other_age(first.max_age));
         }
         Change::Abandoned if sound && first.mode != Mode::None => domain.record = Record::Absent,
         Change::Withdrawn if sound && first.mode == Mode::None => domain.record = Record::Absent,
@@ -149,12 +192,13 @@ fn become_changed(world: &World, kind: Change, first: &Domain, domain: &mut Doma
         Change::EnforceToNone if sound && first.mode == Mode::Enforce => {
             (domain.mode, domain.since.ids) = (Mode::None, 1);
         }
+        Change::ModeStale if sound && first.mode == Mode::Testing => domain.mode = Mode::Enforce,
         Change::PolicyChanged if sound => {
             domain.max_age = other_age(first.max_age);
             domain.since.ids = 1;
         }
         Change::IdStale if sound => domain.max_age = other_age(first.max_age),
-        Change::IdEarly if sound => domain.since.ids = 1,
+        Change::IdEarly | Change::IdFollowed if sound => domain.since.ids = 1,
         Change::PolicyUnfetched if sound => domain.fetch = Some(Defect::FetchStatus404),
         Change::PolicyInvalid if sound => domain.policy = Some(Defect::PolicyEmpty),
         Change::PolicyBack
@@ -178,11 +222,6 @@ fn become_changed(world: &World, kind: Change, first: &Domain, domain: &mut Doma
             domain.hosting = Hosting::Operator(other(operator, world.params().mail.operators));
             domain.since.ids = u64::from(followed);
         }
-        Change::MailMovedAlone if sound && own && first.mode != Mode::None => {
-            domain.hosting = Hosting::Operator(world.mail_operator(first.index));
-            domain.since.patterns_of = Some(first.hosting);
-            domain.matching = Some(Defect::MismatchAllDomain);
-        }
         Change::TlsrptAdopted
             if hosts && first.tlsrpt == Tlsrpt::Absent && first.record != Record::Wildcard =>
         {
@@ -191,13 +230,69 @@ fn become_changed(world: &World, kind: Change, first: &Domain, domain: &mut Doma
         Change::TlsrptAbandoned if hosts && first.tlsrpt == Tlsrpt::Published(None) => {
             domain.tlsrpt = Tlsrpt::Absent;
         }
-        Change::CertificateReplaced if hosts && own && !replaced(world, first).is_empty() => {
-            domain.since.certificates = true;
-        }
         Change::Unmeasured if hosts && first.matching.is_none() => {
             domain.mail = Mail::Unanswered;
             domain.since.patterns_of = Some(first.hosting);
         }
+        _ => return become_changed_at_its_own(world, kind, first, domain),
+    }
+    true
+}
+
+/// What happens to those who run their own MX hosts.
+fn become_changed_at_its_own(world: &World, kind: Change, first: &Domain, domain: &mut Domain) -> bool {
+    let Hosting::Own { hosts, deep } = first.hosting else { return false };
+    let in_order =
+        first.mail == Mail::Hosts && own_hosts(world, first).all(|host| is_in_order(world, first, host));
+    let (sound, enforced) = (is_sound(first), first.mode == Mode::Enforce);
+    match kind {
+        Change::MailMovedAlone if sound && first.mode != Mode::None => {
+            domain.hosting = Hosting::Operator(world.mail_operator(first.index));
+            domain.since.patterns_of = Some(first.hosting);
+            domain.matching = Some(Defect::MismatchAllDomain);
+        }
+        Change::MailMovedIdStale if sound && enforced => {
+            domain.hosting = Hosting::Operator(world.mail_operator(first.index));
+        }
+        Change::MailMovedPolicyLost if sound && enforced => {
+            domain.hosting = Hosting::Operator(world.mail_operator(first.index));
+            domain.since.patterns_of = Some(first.hosting);
+            domain.fetch = Some(Defect::FetchStatus404);
+        }
+        Change::PolicyNarrowed
+            if sound && enforced && hosts == 2 && are_together(world, deep) && names_hosts(world, first) =>
+        {
+            domain.since.patterns_of = Some(Hosting::Own { hosts: 1, deep });
+            domain.matching = Some(Defect::MismatchSomeLabel);
+            domain.since.ids = 1;
+        }
+        Change::HostAdded if in_order && hosts == 1 && are_together(world, deep) => {
+            let followed = sound && first.mode != Mode::None;
+            if !(followed || first.record == Record::Absent) {
+                return false;
+            }
+            domain.hosting = Hosting::Own { hosts: 2, deep };
+            domain.since.ids = u64::from(followed && names_hosts(world, first));
+        }
+        Change::HostAddedAlone
+            if in_order
+                && sound
+                && first.mode != Mode::None
+                && hosts == 1
+                && are_together(world, deep)
+                && names_hosts(world, first) =>
+        {
+            domain.hosting = Hosting::Own { hosts: 2, deep };
+            domain.since.patterns_of = Some(first.hosting);
+            domain.matching = Some(Defect::MismatchSomeLabel);
+        }
+        Change::CertificateReplaced if first.mail == Mail::Hosts && !replaced(world, first).is_empty() => {
+            domain.since.leaf = Some(Leaf::Other);
+        }
+        // Records that pin an authority fail with its certificate: that is a finding of its own.
+        Change::CertificateEnding
+            if in_order
+                && own_hosts(world, first).all(|host| world.tlsa_set(Some(first), host).is_none()) => {}
         _ => return false,
     }
     true
@@ -208,83 +303,39 @@ fn other_age(age: u64) -> u64 {
     if age == 10_368_000 { 2_592_000 } else { 10_368_000 }
 }
 
-/// The MX hosts of a domain's own that show a valid certificate, and so can show another.
-fn replaced(world: &World, domain: &Domain) -> Vec<String> {
-    let name = world.name(domain.index);
-    let hosts = world.mx_hosts(domain).into_iter().map(|(_, host)| host);
-    let sound = hosts.filter(|host| world.host_defect(domain, *host).is_none());
-    sound.map(|host| world.mx_name(domain, &name, host)).collect()
+/// The hosts that a domain of its own has, or could have.
+fn own_hosts(world: &World, domain: &Domain) -> impl Iterator<Item = HostId> {
+    let hosts = world.mx_hosts(domain).len() as u8;
+    let domain = domain.index;
+    (0..hosts.max(2)).map(move |number| HostId::Own { domain, number })
 }
 
-impl World {
-    /// The changes of a domain that a comparison of epochs 0 and 1, [`EPOCH_DAYS`] apart, has to find.
-    pub fn true_changes(&self, index: u64) -> Vec<TrueChange> {
-        let first = self.domain_at_first(index);
-        let Some((kind, now)) = changed(self, &first) else { return Vec::new() };
-        let name = self.name(index);
-        let mut found = Vec::new();
-        let mut add = |subject: &str, change, rule, cause| {
-            found.push(TrueChange { subject: subject.to_owned(), change, rule, cause });
-        };
-        let unreachable = "sts-policy-unreachable-since";
-        match kind {
-            Change::Adopted => add(&name, "adopted", "sts-testing-too-short", ""),
-            Change::Abandoned => {
-                let abrupt = first.max_age > EPOCH_DAYS * 86_400;
-                add(&name, "abandoned", if abrupt { "sts-removal-abrupt" } else { "" }, "");
-            }
-            Change::Withdrawn => add(&name, "abandoned", "", ""),
-            Change::RecordBroken => add(&name, "record-broken", unreachable, "record"),
-            Change::RecordMended => add(&name, "record-mended", "", ""),
-            Change::TestingToEnforce | Change::EnforceToTesting | Change::EnforceToNone => {
-                add(&name, "mode-changed", "", "");
-            }
-            Change::PolicyChanged => add(&name, "policy-changed", "", ""),
-            Change::IdStale => add(&name, "policy-changed", "sts-id-stale", ""),
-            Change::IdEarly => add(&name, "id-changed", "sts-id-early", "not-followed"),
-            Change::PolicyUnfetched => add(&name, "policy-lost", unreachable, "unfetched"),
-            Change::PolicyInvalid => add(&name, "policy-lost", unreachable, "invalid"),
-            Change::PolicyBack => add(&name, "policy-back", "", ""),
-            Change::PolicyOperatorMoved => add(&name, "policy-operator-moved", "", ""),
-            Change::MailMoved => {
-                add(&name, "mail-operator-moved", "", "");
-                if now.since.ids > 0 {
-                    add(&name, "policy-changed", "", "");
-                }
-            }
-            Change::MailMovedAlone => {
-                add(&name, "mail-operator-moved", "sts-policy-stale", "all");
-                add(&name, "mail-operator-moved", "mx-policy-mismatch-all", "stale");
-            }
-            Change::TlsrptAdopted => add(&name, "tlsrpt-adopted", "", ""),
-            Change::TlsrptAbandoned => add(&name, "tlsrpt-abandoned", "", ""),
-            Change::CertificateReplaced => {
-                for host in replaced(self, &first) {
-                    add(&host, "certificate-replaced", "", "");
-                }
-            }
-            // Nobody could look: nothing changed that anybody knows of.
-            Change::Unmeasured => {}
-        }
-        found
-    }
+/// Whether nothing is wrong with a host.
+fn is_in_order(world: &World, domain: &Domain, host: HostId) -> bool {
+    (world.bare_host_defect(domain, host), world.tlsa_defect(Some(domain), host)) == (None, None)
+}
 
-    /// Writes every change that a comparison has to find as `changes.csv` into `truth/` of `folder`. Returns how many.
-    pub fn write_true_changes(&self, folder: &Path) -> io::Result<u64> {
-        let truth = folder.join("truth");
-        fs::create_dir_all(&truth)?;
-        let tmp = truth.join("changes.csv.tmp");
-        let mut out = BufWriter::new(File::create(&tmp)?);
-        writeln!(out, "subject,change,rule,cause")?;
-        let mut written = 0;
-        for index in 0..self.domains() {
-            for TrueChange { subject, change, rule, cause } in self.true_changes(index) {
-                writeln!(out, "{subject},{change},{rule},{cause}")?;
-                written += 1;
-            }
-        }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        fs::rename(tmp, truth.join("changes.csv"))?;
-        Ok(written)
+/// Whether the policy names the MX hosts one by one.
+fn names_hosts(world: &World, domain: &Domain) -> bool {
+    let patterns = text::patterns(world, domain, &world.name(domain.index));
+    patterns.iter().all(|pattern| !pattern.starts_with("*."))
+}
+
+/// Whether two hosts of a domain lie under one registrable domain: where a listed name's public suffix begins is not known
+/// here, and below a label more they do in any case.
+fn are_together(world: &World, deep: bool) -> bool {
+    deep || world.names_are_invented()
+}
+
+/// The MX hosts of a domain's own that show a valid certificate, and so can show another; none where a TLSA record is of the
+/// certificate itself, and would have to follow.
+fn replaced(world: &World, domain: &Domain) -> Vec<String> {
+    let name = world.name(domain.index);
+    let hosts = || world.mx_hosts(domain).into_iter().map(|(_, host)| host);
+    let pinned = |host| world.tlsa_set(Some(domain), host).is_some_and(|set| set.is_of_the_leaf());
+    if hosts().any(pinned) {
+        return Vec::new();
     }
+    let sound = hosts().filter(|host| world.host_defect(domain, *host).is_none());
+    sound.map(|host| world.mx_name(domain, &name, host)).collect()
 }

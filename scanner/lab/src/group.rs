@@ -252,6 +252,7 @@ impl World {
             max_age: self.max_age(index, group.mode, age),
             age,
             matching,
+            signed: false,
             since: crate::epoch::Since::default(),
             tlsrpt: match member.defect(Axis::Tlsrpt) {
                 Some(Defect::TlsrptAbsentWithPolicy) => Tlsrpt::Absent,

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::authority::{Authority, AuthorityError};
 use crate::dns::{self, NameServer, Signer};
+use crate::epoch::EPOCHS_DAYS;
 use crate::https::PolicyHosts;
 use crate::ledger::{Ledger, LedgerError, Writer};
 use crate::listener::{CONNECTIONS_MAX, Port, accept_all, stopped};
@@ -36,7 +37,7 @@ pub struct LabConfig {
     pub folder: PathBuf,
     /// The world's seed.
     pub seed: u64,
-    /// Its epoch: 0 is the first, 1 is later by `EPOCH_DAYS`.
+    /// Its epoch: 0 is the first; the others are later by `EPOCHS_DAYS`.
     pub epoch: u32,
     /// What the world is like.
     pub params: WorldParams,
@@ -122,6 +123,8 @@ struct Ready<'a> {
     smtp_port: u16,
     domains: u64,
     seed: u64,
+    /// How much later than the first its epoch is.
+    days: u64,
     folder: &'a Path,
     ca: PathBuf,
     anchor: PathBuf,
@@ -248,6 +251,7 @@ impl Lab {
             smtp_port: self.smtp_port,
             domains: self.world.domains(),
             seed: self.config.seed,
+            days: EPOCHS_DAYS[self.world.epoch() as usize],
             folder: &self.config.folder,
             ca: self.ca_pem_path(),
             anchor: self.anchor_path(),

@@ -47,7 +47,7 @@ mod zone;
 pub use authority::AuthorityError;
 pub use defect::{Axis, Defect};
 pub use domain::Mode;
-pub use epoch::{EPOCH_DAYS, TrueChange};
+pub use epoch::{EPOCHS_DAYS, TrueChange};
 pub use group::{Group, Party};
 pub use hostile::Hostile;
 pub use lab::{Lab, LabConfig, LabError, NETWORKS};

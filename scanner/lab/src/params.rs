@@ -32,7 +32,7 @@ pub struct WorldParams {
     /// is `suffixes`, `dns`, operators and their concentration, and `mail.two_hosts`; nothing is signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
-    /// Probability by kind of change that a domain to which it can happen is otherwise at epoch 1.
+    /// Probability by kind of change that it happens to a domain to which it can happen.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub changes: BTreeMap<String, f64>,
 }

@@ -64,8 +64,8 @@ struct Host {
     name: String,
     defect: Option<Defect>,
     second_address: bool,
-    /// Whether it shows another certificate than it once did.
-    replaced: bool,
+    /// The certificate that an epoch gave it.
+    since: Option<Leaf>,
     style: Draw,
 }
 
@@ -109,7 +109,7 @@ impl MxHosts {
         if address == trouble::CROWD {
             let style = world.draw(Stream::HostStyle, 0);
             let name = CROWD_NAME.to_owned();
-            return Some(Host { name, defect: None, second_address: false, replaced: false, style });
+            return Some(Host { name, defect: None, second_address: false, since: None, style });
         }
         match world.plan().slot(address)? {
             Slot::Policies { .. } => None,
@@ -121,7 +121,7 @@ impl MxHosts {
                     name: format!("{}.in.post{operator}.example", HOST_LABELS[usize::from(number)]),
                     defect: world.operator_defect(operator, number),
                     second_address: address == 1,
-                    replaced: false,
+                    since: None,
                     style: world.draw(Stream::HostStyle, u64::from(operator) << 32 | u64::from(number)),
                 })
             }
@@ -136,7 +136,7 @@ impl MxHosts {
                     name: world.mx_name(&domain, &world.name(index), host),
                     defect: world.host_defect(&domain, host),
                     second_address: second,
-                    replaced: domain.since.certificates,
+                    since: domain.since.leaf,
                     style: world.draw(Stream::HostStyle, index).next(u64::from(second)),
                 })
             }
@@ -180,7 +180,7 @@ impl MxHosts {
         let name = sni.unwrap_or(&host.name);
         let config = self
             .authority
-            .server(name, leaf(host.defect, host.second_address, host.replaced), false)
+            .server(name, leaf(host.defect, host.second_address, host.since), false)
             .map_err(io::Error::other)?;
         let tls = hello.into_stream(config).await?;
         seen.handshake = true;

@@ -103,8 +103,8 @@ impl World {
                 }
             }
         }
-        let dane = Dane::new(self, &domain, &hosts);
-        let is_valid = policy_is_valid(&domain);
+        let dane = Dane::new(&domain, &hosts);
+        let is_valid = domain.policy_is_valid();
         dane.plant(&name, is_valid && domain.mode != Mode::None, &mut plant);
         let verdict = verdict(&domain, &name, &hosts, &dane);
         (defects, verdict)
@@ -191,7 +191,7 @@ fn plant_match(domain: &Domain, name: &str, hosts: &[Witness], plant: &mut impl 
     for host in hosts.iter().filter(|host| !host.matches) {
         plant(&host.name, defect);
     }
-    if defect.is_mismatch_some() {
+    if defect.is_mismatch_some() && domain.since.patterns_of.is_none() {
         // The pattern that was to match the last host matches none.
         plant(name, Defect::PatternUnused);
     }
@@ -287,12 +287,6 @@ impl Witness {
     }
 }
 
-/// Whether a sender finds a policy, announced and sound.
-fn policy_is_valid(domain: &Domain) -> bool {
-    let sound_fetch = domain.fetch.is_none_or(Defect::is_lint);
-    domain.record_is_valid() && domain.text_is_valid() && sound_fetch
-}
-
 fn verdict(domain: &Domain, name: &str, hosts: &[Witness], dane: &Dane<'_>) -> TrueVerdict {
     let record = match domain.record {
         Record::Absent | Record::Wildcard => "absent",
@@ -326,7 +320,7 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness], dane: &Dane<'_>) -> T
         }
     };
     let (alone, alone_attacker) = dane.sender(None);
-    let (both, both_attacker) = dane.sender(policy_is_valid(domain).then_some(domain.mode));
+    let (both, both_attacker) = dane.sender(domain.policy_is_valid().then_some(domain.mode));
     TrueVerdict {
         domain: name.to_owned(),
         record,
@@ -351,7 +345,7 @@ fn verdict(domain: &Domain, name: &str, hosts: &[Witness], dane: &Dane<'_>) -> T
         dane_attacker: alone_attacker,
         both,
         both_attacker,
-        sts: if policy_is_valid(domain) && domain.mode == Mode::Enforce {
+        sts: if domain.policy_is_valid() && domain.mode == Mode::Enforce {
             enforced(domain, hosts)
         } else {
             opportunistic(domain, hosts)

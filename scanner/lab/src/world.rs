@@ -124,10 +124,14 @@ impl World {
         self.params.mail.operators + self.groups.as_ref().map_or(0, Groups::operators)
     }
 
-    /// The same world at an epoch: 0 is the first, 1 is [`EPOCH_DAYS`](crate::epoch::EPOCH_DAYS) later.
+    /// The same world at an epoch: 0 is the first, 2 the last; they are later by [`EPOCHS_DAYS`](crate::epoch::EPOCHS_DAYS).
     #[must_use]
     pub fn at_epoch(self, epoch: u32) -> Self {
-        Self { epoch, ..self }
+        Self { epoch: epoch.min(2), ..self }
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     pub(crate) fn changes(&self) -> &[(Change, f64)] {
@@ -136,15 +140,12 @@ impl World {
 
     /// Everything that is true of the domain with this index.
     pub(crate) fn domain(&self, index: u64) -> Domain {
-        let first = self.domain_at_first(index);
-        if self.epoch == 0 {
-            return first;
-        }
-        epoch::changed(self, &first).map_or(first, |(_, domain)| domain)
+        let drawn = self.drawn(index);
+        if self.changes.is_empty() { drawn } else { epoch::at(self, drawn, self.epoch) }
     }
 
-    /// The same at epoch 0.
-    pub(crate) fn domain_at_first(&self, index: u64) -> Domain {
+    /// The same without what its fate over the epochs makes of it.
+    pub(crate) fn drawn(&self, index: u64) -> Domain {
         if let Some(groups) = &self.groups {
             return self.grouped(index, groups.member(index));
         }
@@ -167,6 +168,7 @@ impl World {
             matching: None,
             tlsrpt: Tlsrpt::Absent,
             policy_operator: None,
+            signed: self.is_signed_at_first(index),
             since: Since::default(),
         };
         self.fill_policy(&mut domain);
@@ -263,7 +265,8 @@ impl World {
     /// What is wrong with one of a domain's MX hosts.
     pub(crate) fn host_defect(&self, domain: &Domain, host: HostId) -> Option<Defect> {
         let bare = self.bare_host_defect(domain, host);
-        bare.or_else(|| self.tlsa_defect(Some(domain), host)?.brings())
+        let own = matches!(host, HostId::Own { .. });
+        bare.or(domain.since.host.filter(|_| own)).or_else(|| self.tlsa_defect(Some(domain), host)?.brings())
     }
 
     /// The same, but for what its TLSA records bring with them.
@@ -382,7 +385,9 @@ impl World {
         if draw.next(1).hits(self.params.mail.servfail) {
             return Mail::Unanswered;
         }
-        if self.is_signed(index) && self.afflict(Axis::Signatures, Stream::Signatures, index).is_some() {
+        if self.is_signed_at_first(index)
+            && self.afflict(Axis::Signatures, Stream::Signatures, index).is_some()
+        {
             return Mail::Bogus;
         }
         let mail = if let Record::Published(_) = record {

@@ -57,6 +57,8 @@ pub(crate) enum Data {
         host: String,
         leaf: Leaf,
         record: Tlsa,
+        /// Whether its TTL is long.
+        long_lived: bool,
     },
 }
 

@@ -15,7 +15,7 @@ fn what_was_planted_between_two_scans_is_found_and_nothing_else() {
     command.args(["--domains", "1500"]).arg(&out).env("MXRAY", env!("CARGO_BIN_EXE_mxray"));
     let script = said(&command.output().unwrap());
     assert_eq!(script.code, 0, "{}{}", script.stdout, script.stderr);
-    assert!(script.stdout.contains(" 0 missed, 0 invented."), "{}", script.stdout);
+    assert!(script.stdout.contains(" 0 missed, 0 invented; 0 with another effect"), "{}", script.stdout);
 
     let (first, second) = (out.join("first"), out.join("second"));
     let (first, second, changes) = (first.to_str().unwrap(), second.to_str().unwrap(), out.join("changes"));

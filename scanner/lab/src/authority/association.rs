@@ -35,6 +35,7 @@ impl Authority {
     fn certificate(&self, host: &str, which: Certificate, leaf: Leaf) -> Result<Vec<u8>, AuthorityError> {
         Ok(match which {
             Certificate::Leaf => self.chain(host, leaf)?.first().map(|der| der.to_vec()).unwrap_or_default(),
+            Certificate::NextLeaf => return self.certificate(host, Certificate::Leaf, Leaf::NextKey),
             Certificate::Intermediate => self.chain[0].to_vec(),
             Certificate::Root => self.root.to_vec(),
         })
@@ -44,6 +45,7 @@ impl Authority {
         match which {
             Certificate::Leaf if leaf == Leaf::SelfSigned => self.stranger_key.subject_public_key_info(),
             Certificate::Leaf => self.leaf_key.subject_public_key_info(),
+            Certificate::NextLeaf => self.next_leaf_key.subject_public_key_info(),
             Certificate::Intermediate => self.intermediate.key().subject_public_key_info(),
             Certificate::Root => self.root_key.subject_public_key_info(),
         }

@@ -4,7 +4,7 @@ use domain::base::iana::{Rcode, Rtype};
 use domain::rdata::dnssec::Nsec;
 
 use super::NameServer;
-use super::reply::{Question, Reply, Set, Typed, encoded, soa};
+use super::reply::{Question, Reply, Set, TTL, Typed, encoded, soa};
 use super::signing::{WireName, absence_of, types_at};
 use crate::zone::{self, Code, Cut, Kind, cut};
 
@@ -31,7 +31,7 @@ impl NameServer {
             Rtype::DS if !question.name.is_empty() => return self.delegation(question, &here),
             _ => return None,
         };
-        Some(found(question, Set { owner: question.wire.clone(), records, zone: here, flaw: None }))
+        Some(found(question, Set { owner: question.wire.clone(), records, zone: here, flaw: None, ttl: TTL }))
     }
 
     /// What the zone above says of the key of a zone (RFC 4035 §3.1.4.1), or that there is none.
@@ -40,7 +40,7 @@ impl NameServer {
         let above = if is_apex { cut(&self.world, parent(question.name)) } else { here.clone() };
         if is_apex && here.signed {
             let records = vec![self.signer.ds(&here.apex, question.wire)?.into()];
-            let set = Set { owner: question.wire.clone(), records, zone: above, flaw: None };
+            let set = Set { owner: question.wire.clone(), records, zone: above, flaw: None, ttl: TTL };
             return Some(found(question, set));
         }
         // Below a top-level domain any name may have others below it.
@@ -79,6 +79,7 @@ impl NameServer {
             records: vec![nsec.into()],
             zone: zone.clone(),
             flaw: None,
+            ttl: TTL,
         };
         sets.extend(proofs.into_iter().flatten().map(proof));
         sets

@@ -17,6 +17,8 @@ use crate::zone::{self, Answer, Code, Cut, Data, Kind, cut};
 
 /// Short, as for names that change.
 pub(super) const TTL: Ttl = Ttl::from_secs(300);
+/// As for names that hardly ever change: half of it is less than the time between the first two epochs.
+const LONG_TTL: Ttl = Ttl::from_secs(20 * 86_400);
 /// What the server takes and sends over UDP at most, whatever the client offers (DNS flag day 2020).
 const UDP_BYTES_MAX: u16 = 1_232;
 /// Without EDNS (RFC 1035 §4.2.1).
@@ -31,6 +33,7 @@ pub(super) struct Set {
     pub(super) records: Vec<Typed>,
     pub(super) zone: Cut,
     pub(super) flaw: Option<Flaw>,
+    pub(super) ttl: Ttl,
 }
 
 /// What is answered, before it is put into a message.
@@ -166,7 +169,7 @@ impl NameServer {
         signatures: bool,
     ) -> Option<()> {
         for record in &set.records {
-            builder.push((&set.owner, Class::IN, TTL, record)).ok()?;
+            builder.push((&set.owner, Class::IN, set.ttl, record)).ok()?;
         }
         let Some(first) = set.records.first().filter(|_| signatures && set.zone.signed) else {
             return Some(());
@@ -178,8 +181,8 @@ impl NameServer {
         };
         let datas = set.records.iter().map(canonical).collect();
         let zone = (set.zone.apex.as_str(), encoded(&set.zone.apex)?);
-        let signature = self.signer.sign(zone, (&set.owner, first.rtype(), TTL), datas, set.flaw)?;
-        builder.push((&set.owner, Class::IN, TTL, signature)).ok()
+        let signature = self.signer.sign(zone, (&set.owner, first.rtype(), set.ttl), datas, set.flaw)?;
+        builder.push((&set.owner, Class::IN, set.ttl, signature)).ok()
     }
 
     fn reply(&self, question: Question<'_>) -> Reply {
@@ -219,7 +222,7 @@ impl NameServer {
         if let Some(target) = &answer.cname {
             let Some(wire) = encoded(target) else { return Reply::failed(Rcode::SERVFAIL, None) };
             let records = vec![Cname::new(wire.clone()).into()];
-            reply.answer.push(Set { owner: question.wire.clone(), records, zone: here, flaw });
+            reply.answer.push(Set { owner: question.wire.clone(), records, zone: here, flaw, ttl: TTL });
             signed &= cut(&self.world, target).signed;
             end = (target.clone(), wire);
         }
@@ -227,7 +230,9 @@ impl NameServer {
         if !answer.records.is_empty() {
             let records = answer.records.iter().map(|data| self.typed(data)).collect::<Option<Vec<_>>>();
             let Some(records) = records else { return Reply::failed(Rcode::SERVFAIL, None) };
-            reply.answer.push(Set { owner: end.1, records, zone, flaw });
+            let long_lived = |data: &Data| matches!(data, Data::Tlsa { long_lived: true, .. });
+            let ttl = if answer.records.iter().any(long_lived) { LONG_TTL } else { TTL };
+            reply.answer.push(Set { owner: end.1, records, zone, flaw, ttl });
         } else if answer.cname.is_none() || question.rtype != Rtype::CNAME {
             let is_absent = answer.code == Code::NxDomain;
             if is_absent {
@@ -260,7 +265,7 @@ impl NameServer {
                 }
                 Txt::from_octets(wire).ok()?.into()
             }
-            Data::Tlsa { host, leaf, record } => {
+            Data::Tlsa { host, leaf, record, .. } => {
                 let data = self.authority.association(host, *leaf, record.data).ok()?;
                 let (usage, selector) = (record.usage.into(), record.selector.into());
                 Tlsa::new(usage, selector, record.matching.into(), data).into()
@@ -273,7 +278,7 @@ impl NameServer {
 pub(super) fn soa(zone: Cut) -> Option<Set> {
     let owner = encoded(&zone.apex)?;
     let soa = Soa::new(owner.clone(), owner.clone(), Serial(1), TTL, TTL, TTL, TTL);
-    Some(Set { owner, records: vec![soa.into()], zone, flaw: None })
+    Some(Set { owner, records: vec![soa.into()], zone, flaw: None, ttl: TTL })
 }
 
 /// The reply to what has no question, or more than one.

@@ -49,7 +49,7 @@ pub(super) struct Dane<'a> {
 }
 
 impl<'a> Dane<'a> {
-    pub(super) fn new(world: &World, domain: &'a Domain, hosts: &'a [Witness]) -> Self {
+    pub(super) fn new(domain: &'a Domain, hosts: &'a [Witness]) -> Self {
         let mut hosts: Vec<&Witness> = hosts.iter().filter(|host| !host.is_unresolvable()).collect();
         hosts.sort_by_key(|host| host.preference);
         let probed = match domain.mail {
@@ -57,7 +57,7 @@ impl<'a> Dane<'a> {
             Mail::Implicit => domain.has_txt(),
             _ => false,
         };
-        Self { domain, signed: world.is_signed(domain.index), hosts, probed }
+        Self { domain, signed: domain.is_signed(), hosts, probed }
     }
 
     /// Plants what DANE finds; `enforced` or not, `policy` is whether there is a valid one that is not in mode none.

@@ -3,6 +3,7 @@
 use super::{
     ALIAS_LABELS, Answer, Code, Data, Kind, Operator, PREFIXES, Place, operator_and_below, wildcard,
 };
+use crate::authority::Leaf;
 use crate::dane::{TlsaSet, leaf};
 use crate::defect::Defect;
 use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record};
@@ -65,8 +66,11 @@ fn plain(world: &World, host: &Host, set: &TlsaSet, kind: Kind) -> Answer {
         (HostId::Own { .. }, Some(domain)) => world.host_defect(domain, host.id),
         (HostId::Own { .. }, None) => None,
     };
-    let replaced = host.domain.as_ref().is_some_and(|domain| domain.since.certificates);
-    let of = |record| Data::Tlsa { host: host.name.clone(), leaf: leaf(defect, false, replaced), record };
+    let since = host.domain.as_ref().map(|domain| domain.since).unwrap_or_default();
+    // What is said of the key that comes next is said as such.
+    let leaf = leaf(defect, false, since.leaf.filter(|leaf| *leaf != Leaf::NextKey));
+    let long_lived = since.long_lived;
+    let of = |record| Data::Tlsa { host: host.name.clone(), leaf, record, long_lived };
     Answer::typed(kind, Kind::Tlsa, || set.records.iter().copied().map(of).collect())
 }
 
