@@ -19,5 +19,6 @@ mod scanning;
 mod sockets;
 mod tlsrpt;
 mod two_months;
+mod unbound;
 mod validated;
 mod world;

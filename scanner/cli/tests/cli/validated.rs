@@ -1,24 +1,21 @@
 //! A signed world behind a resolver that validates: Unbound is told to trust the lab's root key, asks the lab, and believes
 //! nothing that its signatures do not prove. What the scan makes of its AD bits is the truth, to the last column.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use mxray_evidence::RunDir;
 use mxray_lab::{Lab, LabConfig, NETWORKS, Names, WorldParams};
 
 use crate::mxray::{mxray, run, said};
+use crate::unbound::{self, Unbound};
 
 const DOMAINS: u64 = 200;
-/// How long Unbound may take until it answers.
-const STARTING: Duration = Duration::from_secs(20);
 
 #[test]
 fn what_unbound_validates_of_the_lab_is_the_truth_of_every_domain() {
-    let Some(program) = unbound() else {
+    let Some(program) = unbound::installed() else {
         assert!(std::env::var_os("CI").is_none(), "unbound is not installed");
         return eprintln!("skipped: unbound is not installed");
     };
@@ -29,7 +26,8 @@ fn what_unbound_validates_of_the_lab_is_the_truth_of_every_domain() {
     })
     .unwrap();
     assert!(lab.write_truth(|_| true).unwrap());
-    let resolver = Unbound::start(&program, desk.path(), &lab);
+    let port = unbound::free_port();
+    let resolver = Unbound::start(&program, desk.path(), (port, lab.dns_addr().port()), &lab.anchor_path());
     resolver.wait();
 
     let out = desk.path().join("run");
@@ -78,83 +76,4 @@ fn scan(lab: &Lab, resolver: SocketAddr, out: &Path) -> Command {
         command.args(["--allow-net", network]);
     }
     command
-}
-
-/// Unbound, while it runs.
-struct Unbound {
-    process: Child,
-    address: SocketAddr,
-    desk: PathBuf,
-}
-
-impl Unbound {
-    /// Forwards every question to the lab, and trusts its root key alone. A busy machine must not look like a dead server.
-    fn start(program: &Path, desk: &Path, lab: &Lab) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let (folder, anchor) = (desk.display(), lab.anchor_path());
-        let config = format!(
-            "server:\n  interface: {ip}\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  directory: \"{folder}\"\n  \
-             pidfile: \"{folder}/unbound.pid\"\n  use-syslog: no\n  logfile: \"\"\n  do-daemonize: no\n  do-ip6: no\n  \
-             module-config: \"validator iterator\"\n  trust-anchor-file: \"{anchor}\"\n  val-log-level: 2\n  \
-             do-not-query-localhost: no\n  access-control: 127.0.0.0/8 allow\n  num-threads: 1\n  \
-             local-zone: \"test.\" nodefault\n  unknown-server-time-limit: 10000\n  jostle-timeout: 20000\nremote-control:\n  control-enable: no\n\
-             forward-zone:\n  name: \".\"\n  forward-addr: 127.0.0.1@{lab_port}\n",
-            ip = address.ip(),
-            port = address.port(),
-            anchor = anchor.display(),
-            lab_port = lab.dns_addr().port(),
-        );
-        fs::write(desk.join("unbound.conf"), config).unwrap();
-        let log = File::create(desk.join("unbound.log")).unwrap();
-        let process = Command::new(program)
-            .args(["-d", "-c"])
-            .arg(desk.join("unbound.conf"))
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { process, address, desk: desk.to_owned() }
-    }
-
-    /// Until it takes connections.
-    fn wait(&self) {
-        let begin = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
-            assert!(begin.elapsed() < STARTING, "Unbound does not answer: {}", self.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// What it says of itself, the last of it.
-    fn log(&self) -> String {
-        let text = fs::read_to_string(self.desk.join("unbound.log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
-    }
-}
-
-impl Drop for Unbound {
-    fn drop(&mut self) {
-        // One that is gone already has been killed enough.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Where it is installed; administrators' programs may not be on the path.
-fn unbound() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    folders.map(|folder| folder.join("unbound")).find(|program| program.exists())
-}
-
-fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -12,25 +13,36 @@ use super::namespace;
 use super::ours::{query, scan};
 use super::posttls_finger::{Level, at_once, finger};
 use crate::mxray::{golden, mxray};
+use crate::unbound::{self, Unbound};
 
 const DOMAINS: &str = "200";
 
 #[test]
 fn lab_hosts_are_judged_as_posttls_finger_judges_them() {
-    namespace::enter("real::lab_hosts::lab_hosts_are_judged_as_posttls_finger_judges_them", &[], compare);
+    let name = "real::lab_hosts::lab_hosts_are_judged_as_posttls_finger_judges_them";
+    namespace::enter(name, &["unbound"], compare);
 }
 
 fn compare(desk: &Path) {
     let world = desk.join("lab");
     let lab = Lab::start(&world);
+    // Who asks for DANE asks a resolver that validates.
+    let unbound = unbound::installed().expect("the namespace was entered with it");
+    let resolver = Unbound::start(&unbound, desk, (53, lab.dns_port), &world.join("root.key"));
+    resolver.wait();
     let list = std::fs::read_to_string(world.join("names.txt")).unwrap();
     let domains: Vec<String> = list.lines().map(str::to_owned).collect();
     let run = scan(desk, &domains, &lab.ca);
     let hosts = query(&run, "SELECT host, starttls, certificate, refused_code FROM hosts ORDER BY host");
     let findings =
         query(&run, "SELECT DISTINCT subject, rule, cause FROM findings WHERE outcome = 'violation'");
+    let signed = query(
+        &run,
+        "SELECT host FROM mail_hosts WHERE tlsa['security'] = 'secure' AND tlsa['records'] <> []",
+    );
     let theirs = at_once(&hosts, |host| {
-        finger(&format!("[{}]", host["host"].as_str().unwrap()), Level::Verify, &lab.ca)
+        let host = format!("[{}]", host["host"].as_str().unwrap());
+        [Level::Verify, Level::Dane].map(|level| finger(&host, level, &lab.ca))
     });
     assert!(hosts.len() > 100, "a world with mail hosts");
     // How many there are of each is the world's affair.
@@ -38,37 +50,50 @@ fn compare(desk: &Path) {
     for (host, theirs) in hosts.iter().zip(theirs) {
         let found = found(&findings, &host["host"]);
         let words = found.iter().cloned().collect::<Vec<_>>().join(" ");
-        rows.insert([words, pkix(host, &found), theirs.verdict]);
+        let pkix = pkix(host, &found);
+        let dane = dane(&pkix, &found, signed.iter().any(|row| row["host"] == host["host"]));
+        let [by_pkix, by_dane] = theirs.map(|finger| finger.verdict);
+        rows.insert([words, by_pkix, pkix, by_dane, dane]);
     }
     let mut text = HEAD.to_owned();
     let mut surprises = Vec::new();
-    for [found, ours, theirs] in &rows {
-        let why = EXPLAINED.iter().find(|(rule, _)| ours != theirs && found.contains(rule));
+    for [found, by_pkix, pkix, by_dane, dane] in &rows {
+        let differ = (by_pkix, by_dane) != (pkix, dane);
+        let why = EXPLAINED.iter().find(|(rule, _)| differ && found.contains(rule));
         let why = why.map_or("", |(_, why)| why);
-        if ours != theirs && why.is_empty() {
-            surprises.push(format!("{found}: they say {theirs}, we say {ours}"));
+        if differ && why.is_empty() {
+            surprises.push(format!("{found}: they say {by_pkix} and {by_dane}, we say {pkix} and {dane}"));
         }
-        writeln!(text, "| {found} | {theirs} | {ours} | {why} |").unwrap();
+        writeln!(text, "| {found} | {by_pkix} | {pkix} | {by_dane} | {dane} | {why} |").unwrap();
     }
-    assert!(surprises.is_empty(), "{}\n{text}", surprises.join("\n"));
+    assert!(surprises.is_empty(), "{}\n{text}\n{}", surprises.join("\n"), resolver.log());
     golden("scanner/cli/tests/golden/lab_hosts.md", &text);
 }
 
 const HEAD: &str = "\
 # The lab's mail hosts, as Postfix's client and as mxray judge them
 
-A world of `mxray lab`, 200 domains, seed 1: whatever is found at its mail hosts, in the words of
-[real_servers.md](real_servers.md). `posttls-finger` is asked at the level `verify`. `scanner/cli/tests/cli/real/lab_hosts.rs` makes this file.
+A world of `mxray lab`, 200 domains, seed 1, behind an Unbound that trusts its root key: whatever is found at its mail hosts, in the
+words of [real_servers.md](real_servers.md). `posttls-finger` is asked of the host at the levels `verify` (PKIX) and `dane-only`.
+`scanner/cli/tests/cli/real/lab_hosts.rs` makes this file.
 
-| mxray found | posttls-finger | mxray | a difference, and why |
-|---|---|---|---|
+| mxray found | PKIX: posttls-finger | mxray | DANE: posttls-finger | mxray | a difference, and why |
+|---|---|---|---|---|---|
 ";
 
 /// Why they say otherwise, by a rule.
-const EXPLAINED: &[(&str, &str)] = &[(
-    "mx-unresolvable/not-global",
-    "it connects to addresses that are not globally routable, where nobody answers; we leave them alone, and no sender reaches them",
-)];
+const EXPLAINED: &[(&str, &str)] = &[
+    (
+        "mx-unresolvable/not-global",
+        "it connects to addresses that are not globally routable, where nobody answers; we leave them alone, and no sender reaches them",
+    ),
+    ("tlsa-unusable/digest-length", UNUSABLE),
+    ("tlsa-unusable/malformed", UNUSABLE),
+    ("tlsa-unusable/unknown-parameter", UNUSABLE),
+];
+
+const UNUSABLE: &str = "it calls the record unusable as well, but in the handshake, where `dane-only` then trusts nobody; RFC 7672 §2.2 \
+    asks for TLS without authentication";
 
 /// The rules that a host violates, with their causes.
 fn found(findings: &[Value], host: &Value) -> BTreeSet<String> {
@@ -78,7 +103,7 @@ fn found(findings: &[Value], host: &Value) -> BTreeSet<String> {
         (rule, _) => rule.unwrap_or_default().to_owned(),
     });
     let is_hosts = |rule: &String| {
-        rule.starts_with("mx-") || rule.starts_with("starttls-") || rule == "dnssec-bogus/address"
+        ["mx-", "starttls-", "tlsa-", "dnssec-bogus/"].iter().any(|prefix| rule.starts_with(prefix))
     };
     // A host that does not match a policy is judged by the policy.
     words.filter(|rule| is_hosts(rule) && !rule.starts_with("mx-policy")).collect()
@@ -105,15 +130,32 @@ fn pkix(host: &Value, found: &BTreeSet<String>) -> String {
     word.to_owned()
 }
 
-/// `mxray lab` at the ports of the real world, until it is dropped.
+/// The same under DANE, of a host that has TLSA records which are signed, or has none.
+fn dane(pkix: &str, found: &BTreeSet<String>, is_signed: bool) -> String {
+    let finds = |rule: &str| found.iter().any(|found| found.starts_with(rule));
+    let word = match pkix {
+        _ if finds("dnssec-bogus/tlsa") || finds("tlsa-lookup-fails") => "TLSA lookup fails",
+        "no address" => "no address",
+        _ if finds("tlsa-unusable/pkix-usage") => "unusable TLSA",
+        _ if !is_signed || finds("tlsa-insecure") => "no TLSA",
+        "verified" | "untrusted" if finds("tlsa-unusable") => "unusable TLSA",
+        "verified" | "untrusted" if finds("tlsa-mismatch") || finds("tlsa-anchor") => "untrusted",
+        "verified" | "untrusted" => "verified",
+        without_tls => without_tls,
+    };
+    word.to_owned()
+}
+
+/// `mxray lab` at the ports of the real world but for DNS, until it is dropped.
 struct Lab {
     process: Child,
+    dns_port: u16,
     ca: std::path::PathBuf,
 }
 
 impl Lab {
     fn start(world: &Path) -> Self {
-        let ports = ["--dns-port", "53", "--https-port", "443", "--smtp-port", "25"];
+        let ports = ["--https-port", "443", "--smtp-port", "25"];
         let mut process = mxray(&["lab", "--domains", DOMAINS, "--format", "json"])
             .args(ports)
             .arg("--out")
@@ -125,7 +167,8 @@ impl Lab {
         let mut ready = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         let ready: Value = serde_json::from_str(&ready).unwrap();
-        Self { process, ca: ready["ca"].as_str().unwrap().into() }
+        let dns: SocketAddr = ready["dns"].as_str().unwrap().parse().unwrap();
+        Self { process, dns_port: dns.port(), ca: ready["ca"].as_str().unwrap().into() }
     }
 }
 
