@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use mxray_rules::{AcrossRule, CauseDoc, Rule, across_rules, rules};
+use mxray_rules::{AcrossRule, CauseDoc, Rule, across_rules, remark, rules};
 use mxray_study::Grid;
 use serde_json::{Value, json};
 
@@ -121,6 +121,9 @@ fn text(rules: &[Entry], palette: Palette) -> String {
                 &format!("{:<width$}  {}", cause.name, cause.summary),
             );
         }
+        if let Some(remark) = remark(rule.name) {
+            line("note", remark);
+        }
     }
     text
 }
@@ -145,6 +148,9 @@ fn markdown(rules: &[Entry]) -> String {
             }
             let _ = write!(text, "\n{}", grid.to_markdown());
         }
+        if let Some(remark) = remark(rule.name) {
+            let _ = writeln!(text, "\n{remark}");
+        }
     }
     text
 }
@@ -165,6 +171,7 @@ fn rule_json(rule: &Entry) -> Value {
         "report_type": rule.report_type,
         "advice": rule.advice,
         "causes": causes,
+        "remark": remark(rule.name),
         "runs": rule.runs,
     })
 }

@@ -27,6 +27,24 @@ fn the_codebook_is_the_same_in_every_form() {
     }
 }
 
+/// Where no number of the codebook may be older than what was measured.
+#[test]
+fn what_the_codebook_says_of_a_validator_is_what_was_measured() {
+    let table = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/golden/dnssec.md");
+    let table = std::fs::read_to_string(table).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let wrong = rows.iter().filter(|row| row.contains("hickory: wrong")).count();
+    let version = table.split("hickory-resolver ").nth(1).unwrap().split('\'').next().unwrap();
+    let text = run(&["rules", "dnssec-bogus"]).stdout;
+    for words in [
+        format!("Over {} names", rows.len()),
+        format!("wrong about {wrong} of them"),
+        format!("hickory-resolver {version}'s"),
+    ] {
+        assert!(text.contains(&words), "{words:?} is not in\n{text}");
+    }
+}
+
 #[test]
 fn the_schema_is_the_same_in_every_form() {
     let json: Value = serde_json::from_str(&run(&["schema", "--format", "json"]).stdout).unwrap();
