@@ -52,6 +52,9 @@ pub struct Classified {
     pub rules: String,
     /// Digest of the trust store.
     pub roots: String,
+    /// Digest of the columns of its tables. What has other columns is passed over as if it were not there: it can be made again.
+    #[serde(default)]
+    pub columns: String,
     /// What the trust store was put together from.
     pub root_sources: Vec<String>,
     /// The time certificates were judged at; `None` is the time of each observation.
@@ -97,6 +100,7 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
         chunks: committed.len() as u32,
         rules: opinion.rules.clone(),
         roots: opinion.store.id(),
+        columns: opinion::columns_digest(),
         root_sources: opinion.root_sources.clone(),
         at: options.at,
         domains: writers.verdicts.rows(),

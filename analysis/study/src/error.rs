@@ -33,8 +33,8 @@ pub enum StudyError {
     /// The folder holds no run, or one that committed nothing.
     #[error("{} has no committed chunk: is it a run, and has it been scanned?", .0.display())]
     NothingCommitted(PathBuf),
-    /// The run has not been classified.
-    #[error("{} has no findings yet: run `mxray classify` on it first", .0.display())]
+    /// The run has not been classified, or by an mxray whose tables had other columns.
+    #[error("{} has no findings of this version yet: run `mxray classify` on it first", .0.display())]
     NotClassified(PathBuf),
     /// The page could not be put together.
     #[error("making the page: {0}")]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mxray_evidence::{Manifest, RunDir};
+use mxray_evidence::{Manifest, RunDir, SCHEMA_VERSION};
 use mxray_study::{Classified, ClassifyOptions, StudyError, classifications, newest_classification};
 use serde::Deserialize;
 
@@ -13,12 +13,24 @@ use crate::exit::{Blame, Exit, Failure};
 pub(crate) fn open(folder: &Path) -> Result<(RunDir, Manifest), Failure> {
     let run = RunDir::new(folder);
     match run.read_manifest() {
+        Ok(manifest) if manifest.schema_version != SCHEMA_VERSION => Err(other_schema(folder, &manifest)),
         Ok(manifest) => Ok((run, manifest)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Err(Failure::refused(format!("{} is no run: there is no run.json in it", folder.display())))
         }
         Err(error) => Err(error).refused(|| format!("reading the run in {}", folder.display())),
     }
+}
+
+fn other_schema(folder: &Path, manifest: &Manifest) -> Failure {
+    Failure::refused(format!(
+        "{} was written by mxray {} under schema version {}, and this is mxray {}, which reads version {SCHEMA_VERSION}: work on the run \
+         with an mxray of its version, or scan again",
+        folder.display(),
+        manifest.mxray_version,
+        manifest.schema_version,
+        env!("CARGO_PKG_VERSION"),
+    ))
 }
 
 /// The classification called `id`, or the newest.

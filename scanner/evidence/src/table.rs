@@ -1,5 +1,6 @@
 //! A table of a run.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
@@ -62,6 +63,23 @@ pub struct TableDoc {
     pub home: Home,
     /// Its columns.
     pub columns: Vec<Column>,
+}
+
+impl TableDoc {
+    /// Its columns with their types, a line each: where two are alike, rows written under the one can be read under the other.
+    pub fn signature(&self) -> String {
+        fn add(text: &mut String, place: &str, columns: &[Column]) {
+            for Column { name, kind, nullable, .. } in columns {
+                let place = format!("{place}.{name}");
+                let null = if *nullable { ", or null" } else { "" };
+                let _ = writeln!(text, "{place}: {}{null}", kind.describe());
+                add(text, &place, kind.fields());
+            }
+        }
+        let mut text = String::new();
+        add(&mut text, self.name, &self.columns);
+        text
+    }
 }
 
 /// Every table: evidence first, then what is derived from it, what others report, what changed, and all of a domain in a row.

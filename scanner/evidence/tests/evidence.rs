@@ -403,3 +403,28 @@ fn a_part_from_before_a_column_was_added_is_read_as_if_it_were_null() {
         read_rows(&before).expect("open").flat_map(|batch| batch.expect("read")).collect();
     assert_eq!(read, [MailHostRow { tlsa_alias: None, ..row }]);
 }
+
+/// Runs are read by their columns' names: none is taken away, renamed or given another type under one version, and one that is added
+/// may be missing in older parts.
+#[test]
+fn under_one_version_columns_are_only_added_and_may_be_missing() {
+    let first = include_str!("golden/columns.txt");
+    let (version, first) = first.split_once('\n').expect("a first line");
+    assert_eq!(version, format!("schema version {SCHEMA_VERSION}"));
+    let all: Vec<TableDoc> = tables().into_iter().filter(|table| table.home == Home::Run).collect();
+    let now: String = all.iter().map(TableDoc::signature).collect();
+    for line in first.lines() {
+        assert!(
+            now.lines().any(|now| now == line),
+            "{line}: is another column now; raise SCHEMA_VERSION, and write the columns there are now under it"
+        );
+    }
+    let is_new = |place: &str| !first.lines().any(|line| line.split(": ").next() == Some(place));
+    for line in now.lines() {
+        let (place, kind) = line.split_once(": ").expect("a place and a type");
+        let parent = place.rsplit_once('.').map_or("", |(parent, _)| parent);
+        let stands_in_new = parent.contains('.') && is_new(parent);
+        let may_be_missing = kind.ends_with(", or null") || kind.starts_with("list of ");
+        assert!(!is_new(place) || stands_in_new || may_be_missing, "{line}: older parts have no such column");
+    }
+}

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use mxray_evidence::{Micros, RunDir};
+use mxray_evidence::{Home, Micros, RunDir, tables};
 use mxray_rules::{TrustStore, rules};
 use sha2::{Digest, Sha256};
 
@@ -54,6 +54,19 @@ fn rules_digest() -> String {
             hasher.update(format!(" {}", cause.name));
         }
     }
+    hexadecimal(hasher)
+}
+
+/// A digest over the columns of the tables of a classification: their names, types and order.
+pub(super) fn columns_digest() -> String {
+    let mut hasher = Sha256::new();
+    for table in tables().iter().filter(|table| table.home == Home::Derived) {
+        hasher.update(table.signature());
+    }
+    hexadecimal(hasher)
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
     hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a string takes what is written to it");
         hex
@@ -88,7 +101,7 @@ pub(super) fn complete(classified: &Classified) -> Result<(), StudyError> {
     write().map_err(StudyError::file("writing", &path))
 }
 
-/// The complete classifications of a run, the newest last.
+/// The complete classifications of a run that have the columns of this version, the newest last.
 pub fn classifications(run: &RunDir) -> Result<Vec<Classified>, StudyError> {
     let derived: PathBuf = run.derived_dir("");
     let entries = match fs::read_dir(&derived) {
@@ -96,6 +109,7 @@ pub fn classifications(run: &RunDir) -> Result<Vec<Classified>, StudyError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(StudyError::file("listing", &derived)(error)),
     };
+    let columns = columns_digest();
     let mut found = Vec::new();
     for entry in entries {
         let folder = entry.map_err(StudyError::file("listing", &derived))?.path();
@@ -108,7 +122,10 @@ pub fn classifications(run: &RunDir) -> Result<Vec<Classified>, StudyError> {
             let classified: Classified = serde_json::from_slice(&fs::read(&path)?)?;
             Ok((written, Classified { folder: folder.clone(), ..classified }))
         };
-        found.push(read().map_err(StudyError::file("reading", &path))?);
+        let (written, classified) = read().map_err(StudyError::file("reading", &path))?;
+        if classified.columns == columns {
+            found.push((written, classified));
+        }
     }
     found.sort_by(|(a_written, a), (b_written, b)| (a_written, &a.id).cmp(&(b_written, &b.id)));
     Ok(found.into_iter().map(|(_, classified)| classified).collect())

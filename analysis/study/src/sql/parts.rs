@@ -9,8 +9,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, StructArray, new_empty_array,
+    new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::error::ArrowError;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result};
@@ -64,18 +69,10 @@ impl TableProvider for PartsTable {
         let share = self.parts.len().div_ceil(self.threads).max(1);
         let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
         for parts in self.parts.chunks(share) {
-            partitions.push(Arc::new(Partition {
-                schema: Arc::clone(&schema),
-                columns: columns.clone(),
-                parts: parts.to_vec(),
-            }));
+            partitions.push(Arc::new(Partition { schema: Arc::clone(&schema), parts: parts.to_vec() }));
         }
         if partitions.is_empty() {
-            partitions.push(Arc::new(Partition {
-                schema: Arc::clone(&schema),
-                columns: columns.clone(),
-                parts: Vec::new(),
-            }));
+            partitions.push(Arc::new(Partition { schema: Arc::clone(&schema), parts: Vec::new() }));
         }
         Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, [], false, limit)?))
     }
@@ -86,8 +83,6 @@ impl TableProvider for PartsTable {
 struct Partition {
     /// Of the columns asked for.
     schema: SchemaRef,
-    /// Their places in the table.
-    columns: Vec<usize>,
     parts: Vec<PathBuf>,
 }
 
@@ -99,10 +94,10 @@ impl PartitionStream for Partition {
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), BATCHES_AHEAD);
         let sender = builder.tx();
-        let (schema, columns, parts) = (Arc::clone(&self.schema), self.columns.clone(), self.parts.clone());
+        let (schema, parts) = (Arc::clone(&self.schema), self.parts.clone());
         builder.spawn_blocking(move || {
             for part in &parts {
-                for batch in read(part, &columns, &schema)? {
+                for batch in read(part, &schema)? {
                     if sender.blocking_send(batch).is_err() {
                         return Ok(());
                     }
@@ -114,42 +109,70 @@ impl PartitionStream for Partition {
     }
 }
 
-/// Reads the columns of a part, in the order asked for.
-fn read(
-    part: &Path,
-    columns: &[usize],
-    schema: &SchemaRef,
-) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+/// Reads columns of a part, in the order asked for: those of `schema`, by name.
+fn read(part: &Path, schema: &SchemaRef) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
     let failed = |error: &dyn Display| DataFusionError::Execution(format!("{}: {error}", part.display()));
     let file = File::open(part).map_err(|error| failed(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
-    for (column, field) in columns.iter().zip(schema.fields()) {
-        let in_file = builder.schema().fields().get(*column);
-        if in_file.is_none_or(|in_file| in_file.name() != field.name()) {
-            return Err(failed(&format!(
-                "its column {} is not `{}`: it was written under another schema",
-                column + 1,
-                field.name()
-            )));
-        }
-    }
-    let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+    let in_file = schema.fields().iter().filter_map(|field| builder.schema().index_of(field.name()).ok());
+    let mask = ProjectionMask::roots(builder.parquet_schema(), in_file);
     let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
     let reader = reader.map_err(|error| failed(&error))?;
-    // The reader gives columns in the order of the file, each once.
-    let mut in_file: Vec<usize> = columns.to_vec();
-    in_file.sort_unstable();
-    in_file.dedup();
-    let places: Vec<usize> = columns
-        .iter()
-        .map(|column| in_file.binary_search(column).expect("each column asked for is among them"))
-        .collect();
     let (schema, part) = (Arc::clone(schema), part.to_owned());
     Ok(reader.map(move |batch| {
         let batch = batch?;
-        let arrays = places.iter().map(|place| Arc::clone(batch.column(*place))).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)
+        let rows = batch.num_rows();
+        let arrays = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+            Some(array) => under_schema(array, field),
+            None => as_missing(field, rows),
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        arrays
+            .collect::<Result<_, _>>()
+            .and_then(|arrays| RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options))
             .map_err(|error| DataFusionError::Execution(format!("{}: {error}", part.display())))
     }))
+}
+
+/// A column as the schema has it: what an older part has no field for is missing there.
+fn under_schema(array: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
+    match (array.data_type(), field.data_type()) {
+        (in_part, wanted) if in_part == wanted => Ok(Arc::clone(array)),
+        (DataType::Struct(_), DataType::Struct(fields)) => {
+            let of = array.as_struct();
+            let columns = fields.iter().map(|field| match of.column_by_name(field.name()) {
+                Some(column) => under_schema(column, field),
+                None => as_missing(field, of.len()),
+            });
+            let columns = columns.collect::<Result<_, _>>()?;
+            Ok(Arc::new(StructArray::try_new(fields.clone(), columns, of.nulls().cloned())?))
+        }
+        (DataType::List(_), DataType::List(item)) => {
+            let of = array.as_list::<i32>();
+            let values = under_schema(of.values(), item)?;
+            let list =
+                ListArray::try_new(Arc::clone(item), of.offsets().clone(), values, of.nulls().cloned())?;
+            Ok(Arc::new(list))
+        }
+        (in_part, wanted) => Err(ArrowError::SchemaError(format!(
+            "its column `{}` is {in_part}, and not {wanted}: it was written under another schema",
+            field.name()
+        ))),
+    }
+}
+
+/// What a column holds of rows that were written before there was one: null, or lists of nothing.
+fn as_missing(field: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
+    match field.data_type() {
+        kind if field.is_nullable() => Ok(new_null_array(kind, rows)),
+        DataType::List(item) => {
+            let offsets = OffsetBuffer::from_repeated_length(0, rows);
+            let values = new_empty_array(item.data_type());
+            Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, None)?))
+        }
+        _ => Err(ArrowError::SchemaError(format!(
+            "it has no column `{}`: it was written under another schema",
+            field.name()
+        ))),
+    }
 }

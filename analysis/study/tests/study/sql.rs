@@ -1,8 +1,16 @@
 //! SQL over a run, and the report that stands on it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
+use arrow::datatypes::{DataType, Field};
+use mxray_evidence::{DomainRow, MailHostRow};
 use mxray_study::{ClassifyOptions, Grid, ReportOptions, classify, query, report};
+
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::run::small_run;
 
@@ -89,9 +97,78 @@ async fn a_part_of_another_shape_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = small_run(folder.path(), 1, 1);
     let part = run.part_path::<mxray_evidence::PolicyRow>(0);
-    fs::copy(run.part_path::<mxray_evidence::DomainRow>(0), &part).expect("copy");
+    fs::copy(run.part_path::<DomainRow>(0), &part).expect("copy");
     let refused = query(&run, None, "SELECT * FROM policies").await.expect("plan").into_grid().await;
     assert!(refused.expect_err("another schema").to_string().contains("part-000000.parquet"));
+}
+
+/// A part as an older mxray wrote it: without these fields, wherever they stand.
+fn rewrite_without(part: &Path, names: &[&str]) {
+    fn without(array: &ArrayRef, names: &[&str]) -> ArrayRef {
+        match array.data_type() {
+            DataType::Struct(fields) => {
+                let of = array.as_struct();
+                let kept: Vec<_> =
+                    fields.iter().filter(|field| !names.contains(&field.name().as_str())).collect();
+                let columns: Vec<ArrayRef> = kept
+                    .iter()
+                    .map(|field| without(of.column_by_name(field.name()).expect("its own"), names))
+                    .collect();
+                let field = |(field, column): (&&Arc<Field>, &ArrayRef)| {
+                    Field::clone(field).with_data_type(column.data_type().clone())
+                };
+                let fields: Vec<Field> = kept.iter().zip(&columns).map(field).collect();
+                Arc::new(StructArray::new(fields.into(), columns, of.nulls().cloned()))
+            }
+            _ => Arc::clone(array),
+        }
+    }
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(part).expect("open")).expect("Parquet");
+    let batches: Vec<StructArray> = reader
+        .build()
+        .expect("a reader")
+        .map(|batch| {
+            without(&(Arc::new(StructArray::from(batch.expect("rows"))) as ArrayRef), names)
+                .as_struct()
+                .clone()
+        })
+        .collect();
+    let schema = RecordBatch::from(&batches[0]).schema();
+    let mut writer =
+        ArrowWriter::try_new(File::create(part).expect("create"), schema, None).expect("a writer");
+    for batch in &batches {
+        writer.write(&batch.into()).expect("write");
+    }
+    writer.close().expect("close");
+}
+
+#[tokio::test]
+async fn parts_from_before_a_column_are_asked_as_if_it_were_null_or_empty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = small_run(folder.path(), 2, 5);
+    let told = |id: String| {
+        let run = run.clone();
+        async move {
+            let out = run.root().join("report");
+            report(&[(run.clone(), id)], &out, &ReportOptions::default()).await.expect("report").markdown
+        }
+    };
+    let id = classify(&run, &ClassifyOptions::default()).expect("classify").id;
+    let before = told(id.clone()).await;
+    let later = ["extended_errors", "security", "tlsa_alias"];
+    rewrite_without(&run.part_path::<DomainRow>(0), &later);
+    rewrite_without(&run.part_path::<MailHostRow>(0), &later);
+    assert_eq!(classify(&run, &ClassifyOptions::default()).expect("classify").id, id);
+    assert_eq!(told(id.clone()).await, before);
+    let sql = "SELECT domain, mx['security'] AS security, mx['extended_errors'] AS errors FROM domains ORDER BY line";
+    let grid = ask(&run, Some(&id), sql).await;
+    assert_eq!(grid.rows.len(), 10, "of the older part and the newer");
+    assert!(grid.rows.iter().all(|row| row[1..] == ["", "[]"]), "{grid}");
+    assert_eq!(ask(&run, None, "SELECT tlsa_alias FROM mail_hosts").await.rows, [[""]]);
+    rewrite_without(&run.part_path::<DomainRow>(0), &["line"]);
+    let refused = query(&run, None, "SELECT line FROM domains").await.expect("plan").into_grid().await;
+    let words = refused.expect_err("a column that was always there").to_string();
+    assert!(words.contains("`line`") && words.contains("another schema"), "{words}");
 }
 
 #[tokio::test]

@@ -68,6 +68,35 @@ fn the_demo_agrees_with_its_truth_and_its_run_can_be_worked_on() {
     let later = run(&["classify", &run_folder, "--at", "2040-01-01"]);
     assert!(later.stdout.contains("at-20400101T000000Z"), "{}", later.stdout);
     assert_eq!(count("SELECT count(*) AS n FROM hosts WHERE certificate = 'valid'", "csv"), "n\n0\n");
+    what_another_version_wrote_is_refused_with_what_to_do(&run_folder, &flat);
+}
+
+fn what_another_version_wrote_is_refused_with_what_to_do(run_folder: &str, flat: &Path) {
+    let edit = |path: &Path, name: &str, value: Value| {
+        let mut json: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        json[name] = value;
+        fs::write(path, json.to_string()).unwrap();
+    };
+    // What is derived can be made again.
+    for classification in fs::read_dir(Path::new(run_folder).join("derived")).unwrap() {
+        edit(&classification.unwrap().path().join("classification.json"), "columns", "others".into());
+    }
+    let flat = flat.to_str().unwrap();
+    refuses(&["report", run_folder, "--out", "/nowhere"], 2, &["of this version", "mxray classify"]);
+    refuses(&["export", run_folder, "--out", flat], 2, &["of this version", "mxray classify"]);
+    assert_eq!(run(&["classify", run_folder]).code, 0);
+    assert_eq!(run(&["export", run_folder, "--out", flat]).code, 0);
+    // Evidence cannot.
+    edit(&Path::new(run_folder).join("run.json"), "schema_version", 2.into());
+    for verb in [
+        &["classify", run_folder][..],
+        &["report", run_folder, "--out", "/nowhere"],
+        &["export", run_folder, "--out", flat],
+        &["query", run_folder, "SELECT 1"],
+        &["diff", run_folder, run_folder],
+    ] {
+        refuses(verb, 2, &[run_folder, "schema version 2", "reads version 1", "scan again"]);
+    }
 }
 
 /// The tables that depend on nothing but the world, one after the other.
