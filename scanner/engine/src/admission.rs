@@ -4,6 +4,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
+use std::vec;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
@@ -49,7 +50,9 @@ pub(crate) struct Admission {
     pub(crate) progress: Arc<Progress>,
     pub(crate) events: EventSink,
     pub(crate) stop: Stop,
-    pub(crate) lines: mpsc::Receiver<Result<Message, SourceError>>,
+    pub(crate) messages: mpsc::Receiver<Result<Message, SourceError>>,
+    /// Lines that have come and are not let in.
+    pub(crate) lines: vec::IntoIter<Line>,
     /// Domains whose lookups are in flight, at most.
     pub(crate) concurrency: usize,
     pub(crate) config: ScanConfig,
@@ -151,14 +154,17 @@ impl Admission {
         &mut self,
         cutter: &mut Cutter,
         mut told: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Box<Line>, Closing> {
+    ) -> Result<Line, Closing> {
         loop {
+            if let Some(line) = self.lines.next() {
+                return Ok(line);
+            }
             let overdue = cutter.due();
             tokio::select! {
                 biased;
                 () = told.as_mut() => return Err(Closing::Told),
-                message = self.lines.recv() => match message {
-                    Some(Ok(Message::Line(line))) => return Ok(line),
+                message = self.messages.recv() => match message {
+                    Some(Ok(Message::Lines(lines))) => self.lines = lines.into_iter(),
                     Some(Ok(Message::Ready)) => {}
                     Some(Err(error)) => return Err(Closing::Broken(error.into())),
                     None => return Err(Closing::InputEnded),
@@ -193,9 +199,9 @@ impl Admission {
         }
     }
 
-    async fn admit(&self, line: Box<Line>, place: Option<OwnedSemaphorePermit>, cutter: &mut Cutter) {
+    async fn admit(&self, line: Line, place: Option<OwnedSemaphorePermit>, cutter: &mut Cutter) {
         let chunk = cutter.chunk().await;
-        let Line { turn, fate, digest } = *line;
+        let Line { turn, fate, digest } = line;
         add(&self.progress.lines, 1);
         match (fate, place) {
             (Fate::Scan(target), Some(place)) => self.pipeline.begin_domain(target, &chunk, place),

@@ -121,8 +121,10 @@ pub fn plan(mut config: ScanConfig) -> Result<Plan, ScanError> {
     let mut messages =
         source.spawn(mark, order, domains, LeftAlone::new(opt_out)).map_err(ScanError::Sockets)?;
     while let Some(message) = messages.blocking_recv() {
-        if let Message::Line(line) = message? {
-            plan.count(line.fate);
+        if let Message::Lines(lines) = message? {
+            for line in lines {
+                plan.count(line.fate);
+            }
         }
     }
     plan.estimate(&config);

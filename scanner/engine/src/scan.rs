@@ -97,11 +97,11 @@ pub async fn scan(
         open_folder(&config, Means { dnssec, ipv6 }).await?;
     let order = Order { window_lines: config.window_lines, seed: config.seed };
     let left_alone = net.left_alone();
-    let mut lines = source.spawn(mark.clone(), order, domains, left_alone).map_err(ScanError::Sockets)?;
+    let mut messages = source.spawn(mark.clone(), order, domains, left_alone).map_err(ScanError::Sockets)?;
     // A resumed run skips what it has read, and sees whether it is what it was.
     let ready = tokio::select! {
         biased;
-        ready = lines.recv() => ready,
+        ready = messages.recv() => ready,
         () = stop.draining() => return Err(ScanError::StoppedEarly),
     };
     if let Some(Err(error)) = ready {
@@ -124,7 +124,8 @@ pub async fn scan(
         progress: Arc::clone(&progress),
         events: events.clone(),
         stop: stop.clone(),
-        lines,
+        messages,
+        lines: Vec::new().into_iter(),
         concurrency: config.concurrency,
         config: config.clone(),
         run: run.dir.clone(),
@@ -139,7 +140,7 @@ pub async fn scan(
 /// Lets lines in and waits until the last chunk is written; or, when the writer fails or the scan is to be left at
 /// once, gives up what is in flight.
 async fn work(
-    admission: impl Future<Output = Closing>,
+    admission: impl Future<Output = Closing> + Send + 'static,
     mut written: oneshot::Receiver<Written>,
     pipeline: &Arc<Pipeline>,
     stop: &Stop,
@@ -147,13 +148,22 @@ async fn work(
     let lost = |_| ScanError::Internal("the writing thread is gone".into());
     // When the scan itself is dropped, so is its work.
     let abandon = AbortOnDrop(Arc::clone(pipeline));
+    // Among the tasks that it begins, and not in the caller's thread: each domain would wake another one.
+    let mut admitting = JoinSet::new();
+    admitting.spawn(admission);
     let closing = tokio::select! {
         biased;
         () = stop.aborted() => Closing::Told,
-        // The writer outlives the admission, unless it has failed.
-        failed = &mut written => return failed.map(|written| (Closing::Told, written)).map_err(lost),
-        closing = admission => closing,
+        early = &mut written => {
+            let written = early.map_err(lost)?;
+            // It has failed; or the last chunk was let go of a moment ago, and whoever did that is about to say why.
+            let closing = if written.outcome.is_err() { Closing::Told } else { closing_of(&mut admitting).await? };
+            return Ok((closing, written));
+        }
+        closing = closing_of(&mut admitting) => closing?,
     };
+    // Nothing more is begun.
+    admitting.shutdown().await;
     let written = tokio::select! {
         biased;
         written = &mut written => written,
@@ -164,6 +174,13 @@ async fn work(
     };
     drop(abandon);
     written.map(|written| (closing, written)).map_err(lost)
+}
+
+async fn closing_of(admitting: &mut JoinSet<Closing>) -> Result<Closing, ScanError> {
+    match admitting.join_next().await {
+        Some(Ok(closing)) => Ok(closing),
+        _ => Err(ScanError::Internal("the task that lets lines in is gone".into())),
+    }
 }
 
 /// Says in the manifest how it ended, and to the caller.

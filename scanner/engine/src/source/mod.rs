@@ -35,8 +35,10 @@ use crate::progress::Progress;
 
 /// Bytes of a line at most. The longest name is 253; a table's line carries more.
 pub const LINE_BYTES_MAX: usize = 4_096;
-/// Lines that wait to be let in, at most.
-const LINES_AHEAD_MAX: usize = 1_024;
+/// Lines handed over at a time, at most: whoever waits for a line is woken once for all of them.
+const LINES_A_MESSAGE_MAX: usize = 64;
+/// Messages that wait to be let in, at most.
+const MESSAGES_AHEAD_MAX: usize = 16;
 
 /// Where domain names come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,7 +260,7 @@ impl Source {
         seen: NamesSeen,
         left_alone: LeftAlone,
     ) -> io::Result<mpsc::Receiver<Result<Message, SourceError>>> {
-        let (sender, receiver) = mpsc::channel(LINES_AHEAD_MAX);
+        let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD_MAX);
         let walk = Walk::new(mark, order, seen, left_alone, sender);
         thread::Builder::new().name("source".into()).spawn(move || walk.run(self))?;
         Ok(receiver)
@@ -277,11 +279,13 @@ pub fn read_inputs(
     let spawned = source.spawn(Mark::default(), order, seen, LeftAlone::default());
     let mut messages = spawned.map_err(no_thread)?;
     while let Some(message) = messages.blocking_recv() {
-        if let Message::Line(read) = message? {
-            line(match read.fate {
-                Fate::Scan(target) => Ok((target.domain, target.rank)),
-                Fate::Reject(row) => Err(row),
-            });
+        if let Message::Lines(lines) = message? {
+            for read in lines {
+                line(match read.fate {
+                    Fate::Scan(target) => Ok((target.domain, target.rank)),
+                    Fate::Reject(row) => Err(row),
+                });
+            }
         }
     }
     Ok(())
@@ -299,8 +303,8 @@ fn check_names(inputs: &[Input]) -> Result<(), SourceError> {
 pub(crate) enum Message {
     /// The mark is reached: what was committed is still there.
     Ready,
-    /// The next line.
-    Line(Box<Line>),
+    /// The next lines.
+    Lines(Vec<Line>),
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn read_in(
                 assert!(!ready && lines.is_empty(), "ready is said once, and first");
                 ready = true;
             }
-            Message::Line(line) => lines.push(*line),
+            Message::Lines(more) => lines.extend(more),
         }
     }
     assert!(ready);
@@ -210,8 +210,8 @@ fn a_pipe_is_read_once_and_from_its_beginning() {
         source.spawn(Mark::default(), AS_IT_STANDS, none_seen(), LeftAlone::default()).expect("a thread");
     let mut domains = Vec::new();
     while let Some(message) = receiver.blocking_recv() {
-        if let Message::Line(line) = message.expect("readable") {
-            domains.extend(words(&[*line]));
+        if let Message::Lines(lines) = message.expect("readable") {
+            domains.extend(words(&lines));
         }
     }
     feeding.join().expect("all of it");

@@ -10,7 +10,10 @@ use super::lines::{LineReader, Text};
 use super::reader::InputReader;
 use super::shape::{Record, Shape};
 use super::window::{Window, shuffled};
-use super::{Fate, FoundInput, InputDigest, Line, Mark, Message, Order, Source, SourceError, Target};
+use super::{
+    Fate, FoundInput, InputDigest, LINES_A_MESSAGE_MAX, Line, Mark, Message, Order, Source, SourceError,
+    Target,
+};
 use crate::names_seen::NamesSeen;
 use crate::opt_out::LeftAlone;
 
@@ -109,10 +112,16 @@ impl Walk {
             if done < length {
                 let order = shuffled(length, self.order.seed, first);
                 let mut fates = self.judge_window(name, &shape, first, header, &order[done..])?;
-                for (turn, &place) in order.iter().enumerate().skip(done) {
-                    let Some(fate) = fates[place].take() else { continue };
-                    let line = Line { turn: first + turn as u64, fate, digest: Arc::clone(&digest) };
-                    self.send(Message::Line(Box::new(line)))?;
+                let mut lines = order.iter().enumerate().skip(done).filter_map(|(turn, &place)| {
+                    let fate = fates[place].take()?;
+                    Some(Line { turn: first + turn as u64, fate, digest: Arc::clone(&digest) })
+                });
+                loop {
+                    let block: Vec<Line> = lines.by_ref().take(LINES_A_MESSAGE_MAX).collect();
+                    if block.is_empty() {
+                        break;
+                    }
+                    self.send(Message::Lines(block))?;
                 }
             }
         }
