@@ -10,28 +10,28 @@ use std::collections::HashMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mxray_evidence::{DomainRow, MailHostRow, Micros, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow};
+use mxray_evidence::{
+    DomainRow, Gathered, MailHostRow, Micros, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::certificate;
 use crate::load::{Held, Load};
 
-/// What a chunk's work has found so far.
+/// What was found beside the rows of domains. A row takes a kilobyte and more, and is not moved once it is there.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "they are sorted, and come in boxes anyway")]
 pub(crate) struct Rows {
-    pub(crate) domains: Vec<DomainRow>,
-    pub(crate) policies: Vec<PolicyRow>,
-    pub(crate) mail_hosts: Vec<MailHostRow>,
-    pub(crate) smtp_sessions: Vec<SmtpSessionRow>,
-    pub(crate) report_sinks: Vec<ReportSinkRow>,
-    pub(crate) rejects: Vec<RejectRow>,
+    pub(crate) policies: Vec<Box<PolicyRow>>,
+    pub(crate) mail_hosts: Vec<Box<MailHostRow>>,
+    pub(crate) smtp_sessions: Vec<Box<SmtpSessionRow>>,
+    pub(crate) report_sinks: Vec<Box<ReportSinkRow>>,
     /// By digest: the DER, and when it was first seen. Which of them are new to the run is the writer's to say.
     pub(crate) certificates: HashMap<[u8; 32], (Vec<u8>, Micros)>,
 }
 
 /// One thing found, of any table.
 pub(crate) enum Found {
-    Domain(Box<DomainRow>),
     Policy(Box<PolicyRow>, Vec<Vec<u8>>),
     MailHost(Box<MailHostRow>),
     ReportSink(Box<ReportSinkRow>),
@@ -66,7 +66,8 @@ pub(crate) enum Delivery {
 pub(crate) struct WholeChunk {
     pub(crate) number: u32,
     pub(crate) end: End,
-    pub(crate) rows: Rows,
+    pub(crate) domains: Gathered<DomainRow>,
+    pub(crate) rejects: Vec<RejectRow>,
     /// Its share of what is held in memory, given back when it is dropped.
     _held: Held,
     /// Its place among the chunks in flight, likewise.
@@ -81,7 +82,8 @@ pub(crate) struct Chunk {
 }
 
 struct State {
-    rows: Rows,
+    domains: Gathered<DomainRow>,
+    rejects: Vec<RejectRow>,
     work_begun: u64,
     work_done: u64,
     /// What the first work that was dropped undone was about.
@@ -101,7 +103,8 @@ impl Chunk {
     ) -> Arc<Self> {
         let held = Held::new(load);
         let state = State {
-            rows: Rows::default(),
+            domains: Gathered::default(),
+            rejects: Vec::new(),
             work_begun: 0,
             work_done: 0,
             lost: None,
@@ -127,7 +130,7 @@ impl Chunk {
     pub(crate) fn reject(&self, row: RejectRow) {
         let mut state = self.state();
         state.held.add(ROW_BYTES + row.text.len() as u64);
-        state.rows.rejects.push(row);
+        state.rejects.push(row);
     }
 
     /// No more lines: the chunk is whole when the work that was begun, and what comes of it, is done.
@@ -154,7 +157,8 @@ impl Drop for Chunk {
                 Delivery::Whole(Box::new(WholeChunk {
                     number: self.number,
                     end,
-                    rows: std::mem::take(&mut state.rows),
+                    domains: std::mem::take(&mut state.domains),
+                    rejects: std::mem::take(&mut state.rejects),
                     _held: state.held.take(),
                     _place: place,
                 }))
@@ -175,12 +179,12 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Puts in what was found; the piece is done.
-    pub(crate) fn done(mut self, found: Found) {
+    /// Puts in the domain's row; the piece is done.
+    pub(crate) fn done(mut self, row: &DomainRow) {
         self.is_done = true;
         let mut state = self.chunk.state();
-        let bytes = state.rows.put(found);
-        state.held.add(bytes);
+        state.domains.put(row.line, row);
+        state.held.add(bytes_of(row));
         state.work_done += 1;
     }
 
@@ -202,33 +206,34 @@ impl Drop for Work {
 /// What a row takes beside the bytes that came over the wire, about.
 const ROW_BYTES: u64 = 1_024;
 
+/// What a domain's row takes, about.
+fn bytes_of(row: &DomainRow) -> u64 {
+    let aside = row.aside_txt.iter().flat_map(|lookup| &lookup.records);
+    let txt = row.sts_txt.records.iter().chain(&row.tlsrpt_txt.records).chain(aside);
+    let segments: usize = txt.flat_map(|txt| &txt.segments).map(|segment| segment.len()).sum();
+    let records = row.mx.records.len() + row.ns.records.len();
+    ROW_BYTES + (segments + RECORD_BYTES * records) as u64
+}
+
 impl Rows {
     /// Puts something in, and says about how many bytes it takes.
     pub(crate) fn put(&mut self, found: Found) -> u64 {
         match found {
-            Found::Domain(row) => {
-                let aside = row.aside_txt.iter().flat_map(|lookup| &lookup.records);
-                let txt = row.sts_txt.records.iter().chain(&row.tlsrpt_txt.records).chain(aside);
-                let segments: usize = txt.flat_map(|txt| &txt.segments).map(|segment| segment.len()).sum();
-                let records = row.mx.records.len() + row.ns.records.len();
-                self.domains.push(*row);
-                ROW_BYTES + (segments + RECORD_BYTES * records) as u64
-            }
             Found::Policy(row, chain) => {
                 let body = row.body.as_ref().map_or(0, |body| body.len());
                 let headers: usize = row.headers.iter().map(|h| h.name.len() + h.value.len()).sum();
                 let certificates = self.put_chain(row.started, chain);
-                self.policies.push(*row);
+                self.policies.push(row);
                 2 * ROW_BYTES + (body + headers) as u64 + certificates
             }
             Found::MailHost(row) => {
                 let records = row.a.records.len() + row.aaaa.records.len();
-                self.mail_hosts.push(*row);
+                self.mail_hosts.push(row);
                 ROW_BYTES + (RECORD_BYTES * records) as u64
             }
             Found::ReportSink(row) => {
                 let records = row.mx.records.len() + row.a.records.len() + row.aaaa.records.len();
-                self.report_sinks.push(*row);
+                self.report_sinks.push(row);
                 ROW_BYTES + (RECORD_BYTES * records) as u64
             }
             Found::Session(row, chain) => {
@@ -236,7 +241,7 @@ impl Rows {
                     row.replies.iter().flat_map(|reply| &reply.lines).map(|line| line.len()).sum();
                 let early = row.early_bytes.as_ref().map_or(0, |bytes| bytes.len());
                 let certificates = self.put_chain(row.started, chain);
-                self.smtp_sessions.push(*row);
+                self.smtp_sessions.push(row);
                 ROW_BYTES + (lines + early) as u64 + certificates
             }
         }
@@ -244,14 +249,11 @@ impl Rows {
 
     /// Adds what was found elsewhere.
     pub(crate) fn add(&mut self, other: Self) {
-        let Self { domains, policies, mail_hosts, smtp_sessions, report_sinks, rejects, certificates } =
-            other;
-        self.domains.extend(domains);
+        let Self { policies, mail_hosts, smtp_sessions, report_sinks, certificates } = other;
         self.policies.extend(policies);
         self.mail_hosts.extend(mail_hosts);
         self.smtp_sessions.extend(smtp_sessions);
         self.report_sinks.extend(report_sinks);
-        self.rejects.extend(rejects);
         for (digest, (der, seen)) in certificates {
             let (_, first_seen) = self.certificates.entry(digest).or_insert((der, seen));
             *first_seen = seen.min(*first_seen);
@@ -296,28 +298,33 @@ mod tests {
         End { lines: 1, last_line: 1, input_digest: String::new() }
     }
 
-    fn host() -> Found {
-        let lookup = || withheld_lookup("mx.example", OwnCause::NotAsked);
-        Found::MailHost(Box::new(MailHostRow {
-            host: "mx.example".into(),
-            a: lookup(),
-            aaaa: lookup(),
-            tlsa: withheld_lookup("_25._tcp.mx.example", OwnCause::NotAsked),
-            tlsa_alias: None,
-        }))
+    fn row() -> DomainRow {
+        let txt = || withheld_lookup("d.example", OwnCause::NotAsked);
+        DomainRow {
+            domain: "d.example".into(),
+            source: "list".into(),
+            line: 1,
+            rank: None,
+            columns: Vec::new(),
+            mx: withheld_lookup("d.example", OwnCause::NotAsked),
+            ns: withheld_lookup("d.example", OwnCause::NotAsked),
+            sts_txt: txt(),
+            tlsrpt_txt: txt(),
+            aside_txt: Vec::new(),
+        }
     }
 
     #[test]
     fn a_chunk_is_whole_when_it_is_closed_and_all_its_work_is_done() {
         let (chunk, deliveries, load, places) = chunk();
         let (first, second, third) = (chunk.begin("a"), chunk.begin("b"), chunk.begin("c"));
-        first.done(host());
+        first.done(&row());
         chunk.close(end());
-        second.done(host());
+        second.done(&row());
         assert!(matches!(deliveries.try_recv(), Err(TryRecvError::Empty)), "c is not done");
-        third.done(host());
+        third.done(&row());
         let Ok(Delivery::Whole(whole)) = deliveries.try_recv() else { panic!("a whole chunk") };
-        assert_eq!((whole.number, whole.rows.mail_hosts.len()), (3, 3));
+        assert_eq!((whole.number, whole.domains.len()), (3, 3));
         assert!(load.is_heavy() && places.available_permits() == 0, "it is held until it is written");
         drop(whole);
         assert!(!load.is_heavy() && places.available_permits() == 1);
@@ -328,7 +335,7 @@ mod tests {
         let (chunk, deliveries, ..) = chunk();
         let (first, second) = (chunk.begin("a.example"), chunk.begin("b.example"));
         chunk.close(end());
-        first.done(host());
+        first.done(&row());
         drop(second);
         let Ok(Delivery::Broken { number: 3, lost }) = deliveries.try_recv() else {
             panic!("a broken chunk")
@@ -339,7 +346,7 @@ mod tests {
     #[test]
     fn a_chunk_that_nobody_closes_is_broken_and_one_that_is_withdrawn_never_was() {
         let (chunk, deliveries, ..) = chunk();
-        chunk.begin("a").done(host());
+        chunk.begin("a").done(&row());
         drop(chunk);
         assert!(matches!(deliveries.try_recv(), Ok(Delivery::Broken { lost: None, .. })));
         let (chunk, deliveries, _, places) = self::chunk();

@@ -4,6 +4,7 @@
 //! journal's line; update the manifest. A crash between any two leaves a run whose journal is true, and
 //! leftovers that [`folder`](crate::folder) clears away.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,9 +13,10 @@ use std::thread;
 
 use mxray_evidence::journal::{Entry, Journal};
 use mxray_evidence::{
-    CertificateRow, Counts, DomainRow, FinishedPart, HowEnded, MailHostRow, Manifest, PartLabel, PartWriter,
-    PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow, Table,
+    CertificateRow, Counts, DomainRow, FinishedPart, Gathered, HowEnded, MailHostRow, Manifest, PartLabel,
+    PartWriter, PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow, Table,
 };
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::chunk::{Delivery, Rows, WholeChunk};
@@ -91,16 +93,16 @@ impl Writer {
     }
 
     fn commit(&mut self, chunk: WholeChunk) -> Result<(), ScanError> {
-        let WholeChunk { number, end, mut rows, .. } = chunk;
+        let WholeChunk { number, end, domains, rejects, .. } = chunk;
         if let Some(subject) = self.tray.broken() {
             return Err(ScanError::WorkLost { chunk: number, subject: Some(subject) });
         }
         // Held until it is written: memory is given back with them.
-        let mut laid = self.tray.take(number);
+        let (mut laid, mut rows) = (self.tray.take(number), Rows::default());
         for laid in &mut laid {
             rows.add(std::mem::take(&mut laid.rows));
         }
-        let rows = SortedRows::new(rows, &self.run.certificates);
+        let mut rows = SortedRows::new(domains, rejects, rows, &self.run.certificates);
         let counts = rows.counts(end.lines);
         if counts.lines != counts.domains + counts.rejects {
             return Err(ScanError::Internal(format!("chunk {number} does not add up: {counts:?}")));
@@ -161,29 +163,21 @@ pub(crate) fn rows_in(counts: &Counts) -> u64 {
 }
 
 /// A chunk's rows in the order in which they are written, which does not depend on who answered first.
+#[expect(clippy::vec_box, reason = "they are sorted, and come in boxes anyway")]
 struct SortedRows {
-    domains: Vec<DomainRow>,
-    policies: Vec<PolicyRow>,
-    mail_hosts: Vec<MailHostRow>,
-    smtp_sessions: Vec<SmtpSessionRow>,
+    domains: Gathered<DomainRow>,
+    policies: Vec<Box<PolicyRow>>,
+    mail_hosts: Vec<Box<MailHostRow>>,
+    smtp_sessions: Vec<Box<SmtpSessionRow>>,
     certificates: Vec<CertificateRow>,
-    report_sinks: Vec<ReportSinkRow>,
+    report_sinks: Vec<Box<ReportSinkRow>>,
     rejects: Vec<RejectRow>,
 }
 
 impl SortedRows {
     /// Sorts, and leaves out the certificates that stand in an earlier chunk.
-    fn new(rows: Rows, written: &Once) -> Self {
-        let Rows {
-            mut domains,
-            mut policies,
-            mut mail_hosts,
-            mut smtp_sessions,
-            mut report_sinks,
-            mut rejects,
-            certificates,
-        } = rows;
-        domains.sort_by_key(|row| row.line);
+    fn new(domains: Gathered<DomainRow>, mut rejects: Vec<RejectRow>, rows: Rows, written: &Once) -> Self {
+        let Rows { mut policies, mut mail_hosts, mut smtp_sessions, mut report_sinks, certificates } = rows;
         rejects.sort_by_key(|row| row.line);
         policies.sort_by(|a, b| a.domain.cmp(&b.domain));
         mail_hosts.sort_by(|a, b| a.host.cmp(&b.host));
@@ -211,15 +205,15 @@ impl SortedRows {
     }
 
     /// Writes every part, whole and synced, under a temporary name.
-    fn write(&self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
+    fn write(&mut self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
         let parts = [
-            write_part(dir, run_id, chunk, &self.domains)?,
-            write_part(dir, run_id, chunk, &self.policies)?,
-            write_part(dir, run_id, chunk, &self.mail_hosts)?,
-            write_part(dir, run_id, chunk, &self.smtp_sessions)?,
-            write_part(dir, run_id, chunk, &self.certificates)?,
-            write_part(dir, run_id, chunk, &self.report_sinks)?,
-            write_part(dir, run_id, chunk, &self.rejects)?,
+            write_domains(dir, run_id, chunk, std::mem::take(&mut self.domains))?,
+            write_part::<PolicyRow, _>(dir, run_id, chunk, &self.policies)?,
+            write_part::<MailHostRow, _>(dir, run_id, chunk, &self.mail_hosts)?,
+            write_part::<SmtpSessionRow, _>(dir, run_id, chunk, &self.smtp_sessions)?,
+            write_part::<CertificateRow, _>(dir, run_id, chunk, &self.certificates)?,
+            write_part::<ReportSinkRow, _>(dir, run_id, chunk, &self.report_sinks)?,
+            write_part::<RejectRow, _>(dir, run_id, chunk, &self.rejects)?,
         ];
         Ok(parts.into_iter().flatten().collect())
     }
@@ -227,17 +221,36 @@ impl SortedRows {
 
 /// Writes a part; none when there is nothing to write. Chunk 0 writes every table, so that a reader of a run finds
 /// each of them, with its schema.
-fn write_part<T: Table>(
+fn write_part<T: Table, R: Borrow<T> + Serialize>(
     dir: &RunDir,
     run_id: &str,
     chunk: u32,
-    rows: &[T],
+    rows: &[R],
 ) -> Result<Option<FinishedPart>, ScanError> {
     if rows.is_empty() && chunk > 0 {
         return Ok(None);
     }
-    let label = PartLabel { run_id: run_id.to_owned(), chunk: Some(chunk) };
-    let mut writer = PartWriter::create(&dir.part_path::<T>(chunk), &label)?;
+    let mut writer = open_part::<T>(dir, run_id, chunk)?;
     writer.write(rows)?;
     Ok(Some(writer.finish()?))
+}
+
+/// The same for domains, which are put in order here.
+fn write_domains(
+    dir: &RunDir,
+    run_id: &str,
+    chunk: u32,
+    rows: Gathered<DomainRow>,
+) -> Result<Option<FinishedPart>, ScanError> {
+    if rows.is_empty() && chunk > 0 {
+        return Ok(None);
+    }
+    let mut writer = open_part::<DomainRow>(dir, run_id, chunk)?;
+    writer.write_gathered(rows)?;
+    Ok(Some(writer.finish()?))
+}
+
+fn open_part<T: Table>(dir: &RunDir, run_id: &str, chunk: u32) -> Result<PartWriter<T>, ScanError> {
+    let label = PartLabel { run_id: run_id.to_owned(), chunk: Some(chunk) };
+    Ok(PartWriter::create(&dir.part_path::<T>(chunk), &label)?)
 }

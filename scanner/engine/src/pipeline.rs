@@ -199,19 +199,30 @@ impl Pipeline {
             // It was on the list only after its line had been read.
             drop(place);
             self.progress.domains.end(false);
-            return work.done(Found::Domain(Box::new(withheld_domain(target))));
+            return work.done(&withheld_domain(target));
         }
         let DomainLookups { mx, ns, sts_txt, tlsrpt_txt } = self.look_up_domain(&target.domain).await;
         let Target { domain, source, line, rank, columns } = target;
         let aside_txt = Vec::new();
-        let mut row =
-            DomainRow { domain, source, line, rank, columns, mx, ns, sts_txt, tlsrpt_txt, aside_txt };
+        // Boxed, as a thousand tasks wait for their answers, and none of them has a row yet.
+        let mut row = Box::new(DomainRow {
+            domain,
+            source,
+            line,
+            rank,
+            columns,
+            mx,
+            ns,
+            sts_txt,
+            tlsrpt_txt,
+            aside_txt,
+        });
         if self.extras.look_aside {
-            row.aside_txt = self.look_aside(&row).await;
+            row.aside_txt = Box::pin(self.look_aside(&row)).await;
         }
         let chunk = work.chunk().number();
         if self.stages.policy && is_fetched(&row, self.extras) {
-            self.begin_policy(&row.domain, chunk).await;
+            Box::pin(self.begin_policy(&row.domain, chunk)).await;
         }
         for host in probed_hosts(&row) {
             if self.seen().hosts.claim(host.as_bytes()) {
@@ -220,12 +231,12 @@ impl Pipeline {
         }
         for sink in report_sinks(&row) {
             if self.seen().sinks.claim(sink.as_bytes()) {
-                self.begin_sink(sink, chunk).await;
+                Box::pin(self.begin_sink(sink, chunk)).await;
             }
         }
         drop(place);
         self.progress.domains.end(row.mx.is_measured());
-        work.done(Found::Domain(Box::new(row)));
+        work.done(&row);
     }
 
     /// Begins a name that TLS reports go to and that is claimed already, once there is room for it: DNS alone.

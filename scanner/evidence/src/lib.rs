@@ -17,6 +17,7 @@ pub mod derived;
 mod dns;
 mod ending;
 pub mod flat;
+mod gathered;
 pub mod journal;
 mod mail;
 mod manifest;
@@ -36,6 +37,7 @@ pub use dns::{
     TxtRecord,
 };
 pub use ending::{Cause, Ending, OwnCause, Stage};
+pub use gathered::Gathered;
 pub use mail::{LegacyHello, MailHostRow, Reply, SmtpSessionRow};
 pub use manifest::{Counts, HowEnded, Identity, Manifest, SCHEMA_VERSION};
 pub use part::{FinishedPart, PartError, PartLabel, PartWriter, read_rows};

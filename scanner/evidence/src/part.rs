@@ -1,5 +1,6 @@
 //! Part files: written whole, synced, and only then given their name.
 
+use std::borrow::Borrow;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, StringArray};
 use arrow::datatypes::{FieldRef, Schema};
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -14,9 +16,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use serde::Serialize;
 
 use crate::column::{Column, Kind};
-use crate::{SCHEMA_VERSION, Table};
+use crate::{Gathered, SCHEMA_VERSION, Table};
 
 /// Rows converted to Arrow at a time: bounds the copy, not the file.
 pub(crate) const ROWS_PER_BATCH: usize = 4_096;
@@ -48,6 +51,30 @@ impl PartError {
             Some(ParquetError::External(inner)) => inner.downcast_ref::<io::Error>(),
             _ => None,
         })
+    }
+}
+
+/// Why gathered rows are not in their file.
+struct Unwritten {
+    doing: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl From<serde_arrow::Error> for Unwritten {
+    fn from(error: serde_arrow::Error) -> Self {
+        Self { doing: "converting rows for", source: error.into() }
+    }
+}
+
+impl From<ArrowError> for Unwritten {
+    fn from(error: ArrowError) -> Self {
+        Self { doing: "putting in order rows for", source: error.into() }
+    }
+}
+
+impl From<ParquetError> for Unwritten {
+    fn from(error: ParquetError) -> Self {
+        Self { doing: "writing", source: error.into() }
     }
 }
 
@@ -84,14 +111,24 @@ impl<T: Table> PartWriter<T> {
         Ok(Self { writer, fields, tmp, path: path.to_owned(), rows: 0, row: std::marker::PhantomData })
     }
 
-    /// Appends rows, in order.
-    pub fn write(&mut self, rows: &[T]) -> Result<(), PartError> {
+    /// Appends rows, in order: the rows themselves, or boxes of them.
+    pub fn write<R: Borrow<T> + Serialize>(&mut self, rows: &[R]) -> Result<(), PartError> {
         for batch in rows.chunks(ROWS_PER_BATCH) {
             let batch = serde_arrow::to_record_batch(&self.fields, &batch)
                 .map_err(|e| PartError::new("converting rows for", &self.tmp, e))?;
             self.writer.write(&batch).map_err(|e| PartError::new("writing", &self.tmp, e))?;
         }
         self.rows += rows.len() as u64;
+        Ok(())
+    }
+
+    /// Appends rows in the order of their keys.
+    pub fn write_gathered(&mut self, rows: Gathered<T>) -> Result<(), PartError> {
+        let count = rows.len() as u64;
+        let written =
+            rows.in_order(ROWS_PER_BATCH, |batch| self.writer.write(batch).map_err(Unwritten::from));
+        written.map_err(|Unwritten { doing, source }| PartError { doing, path: self.tmp.clone(), source })?;
+        self.rows += count;
         Ok(())
     }
 
@@ -174,7 +211,7 @@ pub(crate) fn read_names(
     }))
 }
 
-/// The writer's choices, measured in `benches/`: zstd 3; no dictionary for names and times, whose deltas are
+/// The writer's choices, measured in `benches/`: zstd 3; no dictionary for names, times and long numbers, whose deltas are
 /// smaller; statistics a row group, so that readers skip.
 pub(crate) fn properties(table: &str, columns: &[Column], label: &PartLabel) -> WriterProperties {
     let mut metadata = vec![
@@ -207,7 +244,9 @@ fn delta_encoded(columns: &[Column], parents: &[String]) -> Vec<(Vec<String>, En
         path.push(column.name.to_owned());
         match &column.kind {
             Kind::Name if parents.is_empty() => found.push((path, Encoding::DELTA_BYTE_ARRAY)),
-            Kind::Time => found.push((path, Encoding::DELTA_BINARY_PACKED)),
+            // The name that was asked for: another in each row, as the row's own.
+            Kind::Name if column.name == "name" => found.push((path, Encoding::DELTA_BYTE_ARRAY)),
+            Kind::U64 | Kind::Time => found.push((path, Encoding::DELTA_BINARY_PACKED)),
             Kind::Group(fields) => found.extend(delta_encoded(fields, &path)),
             Kind::Groups(fields) => {
                 path.extend(["list".to_owned(), "item".to_owned()]);

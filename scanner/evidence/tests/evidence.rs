@@ -95,6 +95,34 @@ fn domains_round_trip_over_many_batches() {
 }
 
 #[test]
+fn rows_that_come_in_any_order_are_written_in_that_of_their_keys() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("part-000007.parquet");
+    let varied = |n: u64| {
+        let mut row = domain(n);
+        row.mx.records.truncate(n as usize % 2);
+        row.sts_txt.records.extend(row.aside_txt[0].records.iter().take(n as usize % 3).cloned());
+        row.aside_txt.truncate(usize::from(n.is_multiple_of(5)));
+        (row.ns.rcode, row.ns.authenticated) =
+            if n.is_multiple_of(7) { (None, None) } else { (Some(3), Some(true)) };
+        row
+    };
+    let mut gathered = Gathered::default();
+    for n in 0..9_000 {
+        // 7,919 is prime to 9,000: each once.
+        let row = varied(n * 7_919 % 9_000);
+        gathered.put(row.line, &row);
+    }
+    assert_eq!((gathered.len(), gathered.is_empty()), (9_000, false));
+    let mut writer = PartWriter::<DomainRow>::create(&path, &label()).expect("create");
+    writer.write_gathered(Gathered::default()).expect("nothing");
+    writer.write_gathered(gathered).expect("write");
+    assert_eq!(writer.finish().expect("finish").publish().expect("publish"), 9_000);
+    let read = read_rows::<DomainRow>(&path).expect("open").flat_map(|batch| batch.expect("read"));
+    assert!(read.eq((0..9_000).map(varied)));
+}
+
+#[test]
 fn every_other_table_round_trips() {
     let addresses = || vec![AddressRecord { address: "2001:db8::1".into(), ttl: 5 }];
     round_trip(&[PolicyRow {
