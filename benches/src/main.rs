@@ -17,8 +17,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use mimalloc::MiMalloc;
+
 use crate::servers::Kind;
 use crate::work::Work;
+
+/// As in `mxray`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const HELP: &str = "\
 mxray-bench VERB [--flag VALUE]...
