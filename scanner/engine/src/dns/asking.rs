@@ -120,7 +120,7 @@ impl Inner {
             upstream = (upstream + 1) % self.upstreams.len();
         }
         if asked.iter().any(Asked::is_servfail) {
-            self.ask_unchecked(&mut asked).await;
+            Box::pin(self.ask_unchecked(&mut asked)).await;
         }
         for one in asked.iter_mut().filter(|one| !one.ending.is_completed()) {
             one.ending = self.stalls.judge(one.ending.clone(), now);
@@ -164,7 +164,7 @@ impl Inner {
             }
         }
         if !truncated.is_empty() {
-            self.ask_over_tcp(asked, truncated, upstream).await;
+            Box::pin(self.ask_over_tcp(asked, truncated, upstream)).await;
         }
         is_refused
     }

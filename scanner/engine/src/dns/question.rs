@@ -78,7 +78,12 @@ pub(super) fn answers(message: &[u8], section: &[u8]) -> bool {
     message.len() >= HEADER_BYTES + section.len()
         && message[2] & 0xf8 == RESPONSE_TO_QUERY
         && message[4..6] == [0, 1]
-        && message[HEADER_BYTES..][..section.len()].eq_ignore_ascii_case(section)
+        && is_same(&message[HEADER_BYTES..][..section.len()], section)
+}
+
+/// Whether two names, of nearly all resolvers to the byte, differ at most in their case.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
 }
 
 /// A message's id.
