@@ -274,27 +274,28 @@ fn leave(next_hop: &NextHop<'_>, candidate: &Candidate<'_>, policy: InForce<'_>)
         Standing::Fails => return Leave::Refuse,
         Standing::Usable | Standing::Unusable | Standing::None => {}
     }
+    // Records that nobody can use do not fail DANE, and so do not stand in the policy's way. A host that the policy does not
+    // name is refused whatever it does, measured or not.
+    if let (Standing::Unusable | Standing::None, InForce::Yes(policy)) = (dane.standing, policy)
+        && policy.mode == Mode::Enforce
+    {
+        return match enforced(std::slice::from_ref(candidate), policy) {
+            Delivery::Deferred => Leave::Refuse,
+            Delivery::Unknown => Leave::Unknown,
+            delivery => Leave::Deliver(delivery),
+        };
+    }
     let Meeting::Met(host) = candidate.meeting() else { return Leave::Unknown };
     let tally = &host.tally;
-    // Records that nobody can use do not fail DANE, and so do not stand in the policy's way.
-    let asks_tls = dane.standing == Standing::Unusable && !policy.is_enforced();
     match (dane.standing, policy) {
         (Standing::Usable, _) if dane.authenticated > 0 || dane.is_for(next_hop) => {
             Leave::Deliver(Delivery::Authenticated)
         }
         (Standing::Usable, _) if dane.failed > 0 && dane.failed == tally.judged() => Leave::Refuse,
         (Standing::Unusable, InForce::Unknown) => Leave::Unknown,
-        (Standing::Unusable, _) if asks_tls && tally.encrypted > 0 => Leave::Deliver(Delivery::Encrypted),
-        (Standing::Unusable, _) if asks_tls && tally.has_cleartext() => Leave::Refuse,
-        (Standing::Unusable, _) if asks_tls => Leave::Unknown,
-        (Standing::Usable, _) | (_, InForce::Unknown) => Leave::Unknown,
-        (_, InForce::Yes(policy)) if policy.mode == Mode::Enforce => {
-            match enforced(std::slice::from_ref(candidate), policy) {
-                Delivery::Deferred => Leave::Refuse,
-                Delivery::Unknown => Leave::Unknown,
-                delivery => Leave::Deliver(delivery),
-            }
-        }
+        (Standing::Unusable, _) if tally.encrypted > 0 => Leave::Deliver(Delivery::Encrypted),
+        (Standing::Unusable, _) if tally.has_cleartext() => Leave::Refuse,
+        (Standing::Usable | Standing::Unusable, _) | (_, InForce::Unknown) => Leave::Unknown,
         _ => match first_group(std::slice::from_ref(candidate)) {
             Delivery::Deferred => Leave::Refuse,
             Delivery::Unknown => Leave::Unknown,

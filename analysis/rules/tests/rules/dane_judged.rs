@@ -1,9 +1,9 @@
 //! DANE at a domain: what is found, and what a sender does.
 
-use mxray_evidence::{ByteBuf, Cname, Ending, ExtendedError, Lookup, OwnCause, Stage, TlsaRecord};
+use mxray_evidence::{ByteBuf, Cause, Cname, Ending, ExtendedError, Lookup, OwnCause, Stage, TlsaRecord};
 use mxray_rules::{ChainProblem, DaneOutcome, NearMiss, Outcome};
 
-use crate::case::{Case, Host, address, chain, lookup, mx, reply, session, timed_out};
+use crate::case::{Case, Host, address, chain, cut, lookup, mx, reply, session, timed_out};
 
 const MATCH: DaneOutcome = DaneOutcome::Authenticated { record: 0, depth: Some(0) };
 const MISMATCH: DaneOutcome = DaneOutcome::Mismatch(NearMiss::None);
@@ -126,6 +126,24 @@ fn where_dane_has_nothing_to_say_the_policy_decides() {
     let mut wrong = signed(A);
     wrong.sessions[0].1 = Some(chain(&[ChainProblem::Name]));
     assert_eq!(senders(&enforced(&[wrong])), ["encrypted", "the-message", "deferred", "nothing"]);
+}
+
+#[test]
+fn rfc8461_5_a_host_that_the_policy_does_not_name_is_refused_whatever_it_would_have_said() {
+    let another = "mx.another.example";
+    let mut silent = signed(another);
+    silent.sessions[0] =
+        (cut(another, "192.0.2.1", 0, Ending::stopped(Stage::Connect, Cause::Timeout)), None);
+    let case = enforced(&[silent.clone()]);
+    assert_eq!(senders(&case), ["unknown", "unknown", "deferred", "nothing"]);
+    // The next host takes over; and one that the policy names, and that was not measured, may.
+    assert_eq!(senders(&enforced(&[silent.clone(), signed(A)]))[2..], ["authenticated", "nothing"]);
+    let mut named = signed(A);
+    named.sessions[0] = (cut(A, "192.0.2.1", 0, Ending::stopped(Stage::Connect, Cause::Timeout)), None);
+    assert_eq!(senders(&enforced(&[silent.clone(), named]))[2..], ["unknown", "unknown"]);
+    // DANE would have come first: what is not known of it leaves the host's lot open.
+    silent.row.tlsa = timed_out(&format!("_25._tcp.{another}"));
+    assert_eq!(senders(&enforced(&[silent]))[2..], ["unknown", "unknown"]);
 }
 
 #[test]
@@ -269,7 +287,7 @@ fn without_starttls(host: &str) -> mxray_evidence::SmtpSessionRow {
     row.replies[1] = reply(Stage::Ehlo, 250, &["250-mx", "250 SIZE 1000"]);
     row.replies.truncate(2);
     row.tls = None;
-    row.ending = Ending::stopped(Stage::Ehlo, mxray_evidence::Cause::NotOffered);
+    row.ending = Ending::stopped(Stage::Ehlo, Cause::NotOffered);
     row
 }
 
@@ -354,7 +372,7 @@ fn each_way_to_fail_has_a_rule_of_its_own() {
 fn what_was_not_measured_is_unknown() {
     let mut host = guarded(A, MATCH);
     let ending = Ending::withheld(Stage::Connect, OwnCause::Cancelled);
-    host.sessions[0] = (crate::case::cut(A, "192.0.2.1", 0, ending), None);
+    host.sessions[0] = (cut(A, "192.0.2.1", 0, ending), None);
     host.dane = None;
     let case = with_hosts(&[host]);
     assert_eq!(case.violations(), [""; 0]);
