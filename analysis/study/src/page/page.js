@@ -62,7 +62,7 @@
     },
     ...roll.inputs.slice(0, INPUTS_MAX).map(([name, words]) => ({
       head: name, text: (row) => word(words, row),
-      kind: words.list.some((value) => value.split(" ").some((part) => part.length > 20)) ? "input long" : "input",
+      kind: [name, ...words.list].some((value) => value.length > 24) ? "input long" : "input",
     })),
     { head: "Against an attacker", text: protection },
     { head: "MTA-STS", kind: "minor", text: (row) => verdict("record", row) },
@@ -71,7 +71,7 @@
     { head: "Certificates", kind: "minor", text: (row) => verdict("certificates", row) },
     { head: "DANE", kind: "minor", text: (row) => verdict("tlsa", row) },
     { head: "TLS-RPT", kind: "minor", text: (row) => verdict("tlsrpt", row) },
-    { head: "Mail operator", kind: "minor", text: (row) => verdict("mail_operator", row) || (verdict("mail_operator_by", row) === "own" ? "itself" : "") },
+    { head: "Mail operator", kind: "minor long", text: (row) => verdict("mail_operator", row) || (verdict("mail_operator_by", row) === "own" ? "itself" : "") },
   ];
   if (counts.rank.some((rank) => rank !== null)) {
     COLUMNS.splice(1, 0, { head: "Rank", text: (row) => (counts.rank[row] === null ? "" : number.format(counts.rank[row])),
