@@ -96,6 +96,13 @@ changes! {
     Unmeasured = "unmeasured",
 }
 
+impl Change {
+    /// Whether hosts come or go, so that their names are held against each other.
+    fn is_of_host_names(self) -> bool {
+        matches!(self, Self::PolicyNarrowed | Self::HostAdded | Self::HostAddedAlone)
+    }
+}
+
 /// The rates by kind of change, in the order of the kinds.
 pub(crate) fn rates(changes: &BTreeMap<String, f64>) -> Result<Vec<(Change, f64)>, ParamsError> {
     let mut rates = Vec::new();
@@ -118,16 +125,22 @@ pub(crate) fn rates(changes: &BTreeMap<String, f64>) -> Result<Vec<(Change, f64)
 /// How a domain that was drawn stands at an epoch.
 pub(crate) fn at(world: &World, drawn: Domain, epoch: u32) -> Domain {
     let Some(kind) = fate(world, &drawn) else { return drawn };
-    let mut domain = drawn.clone();
+    let mut first = drawn;
+    if let (true, Hosting::Own { deep, .. }) = (kind.is_of_host_names(), &mut first.hosting) {
+        // Below a label more two hosts lie under one registrable domain in any case: where a listed name's public suffix
+        // begins is not known here.
+        *deep = true;
+    }
+    let mut domain = first.clone();
     if kind.is_tlsa() {
         rollover::roll(kind, epoch, &mut domain.since);
     } else if kind == Change::CertificateEnding {
         domain.since.leaf = Some(Leaf::Ending);
         domain.since.host = [None, Some(Defect::MxCertExpiring), Some(Defect::MxCertExpired)][epoch as usize];
     } else if epoch > 0 && !(kind == Change::Unmeasured && epoch > 1) {
-        become_changed(world, kind, &drawn, &mut domain);
+        become_changed(world, kind, &first, &mut domain);
         if kind == Change::IdFollowed && epoch > 1 {
-            domain.max_age = other_age(drawn.max_age);
+            domain.max_age = other_age(first.max_age);
         }
     }
     domain
@@ -259,14 +272,12 @@ fn become_changed_at_its_own(world: &World, kind: Change, first: &Domain, domain
             domain.since.patterns_of = Some(first.hosting);
             domain.fetch = Some(Defect::FetchStatus404);
         }
-        Change::PolicyNarrowed
-            if sound && enforced && hosts == 2 && are_together(world, deep) && names_hosts(world, first) =>
-        {
+        Change::PolicyNarrowed if sound && enforced && hosts == 2 && names_hosts(world, first) => {
             domain.since.patterns_of = Some(Hosting::Own { hosts: 1, deep });
             domain.matching = Some(Defect::MismatchSomeLabel);
             domain.since.ids = 1;
         }
-        Change::HostAdded if in_order && hosts == 1 && are_together(world, deep) => {
+        Change::HostAdded if in_order && hosts == 1 => {
             let followed = sound && first.mode != Mode::None;
             if !(followed || first.record == Record::Absent) {
                 return false;
@@ -275,12 +286,7 @@ fn become_changed_at_its_own(world: &World, kind: Change, first: &Domain, domain
             domain.since.ids = u64::from(followed && names_hosts(world, first));
         }
         Change::HostAddedAlone
-            if in_order
-                && sound
-                && first.mode != Mode::None
-                && hosts == 1
-                && are_together(world, deep)
-                && names_hosts(world, first) =>
+            if in_order && sound && first.mode != Mode::None && hosts == 1 && names_hosts(world, first) =>
         {
             domain.hosting = Hosting::Own { hosts: 2, deep };
             domain.since.patterns_of = Some(first.hosting);
@@ -319,12 +325,6 @@ fn is_in_order(world: &World, domain: &Domain, host: HostId) -> bool {
 fn names_hosts(world: &World, domain: &Domain) -> bool {
     let patterns = text::patterns(world, domain, &world.name(domain.index));
     patterns.iter().all(|pattern| !pattern.starts_with("*."))
-}
-
-/// Whether two hosts of a domain lie under one registrable domain: where a listed name's public suffix begins is not known
-/// here, and below a label more they do in any case.
-fn are_together(world: &World, deep: bool) -> bool {
-    deep || world.names_are_invented()
 }
 
 /// The MX hosts of a domain's own that show a valid certificate, and so can show another; none where a TLSA record is of the
