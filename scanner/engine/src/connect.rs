@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use mxray_evidence::{Cause, Ending, Stage};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +15,8 @@ use crate::{Net, ending};
 /// Most bytes that are read from one connection, whatever they are. Whoever reads has caps of its own for what is kept;
 /// this one is for what is not: interim responses, tickets and key updates, chunks of a byte, all without end.
 pub(crate) const BYTES_A_CONNECTION_MAX: usize = 1 << 20;
+/// So many bytes that are held are sent before more are taken.
+const UNSENT_BYTES_MAX: usize = 16 << 10;
 
 /// Opens a connection until `deadline`, unless the address may not be probed: nothing that a probe connects to passes by
 /// here unjudged, whatever was decided when its name was resolved.
@@ -26,7 +28,7 @@ pub(crate) async fn open(net: &Net, address: SocketAddr, deadline: Instant) -> R
         Ok(Ok(stream)) => {
             // Commands are small and wait for their answers; a socket that refuses this is only slower.
             let _ = stream.set_nodelay(true);
-            Ok(Wire { stream, bytes_left: BYTES_A_CONNECTION_MAX })
+            Ok(Wire { stream, bytes_left: BYTES_A_CONNECTION_MAX, unsent: Vec::new(), is_held: false })
         }
         Ok(Err(error)) => Err(ending::of_io(Stage::Connect, &error)),
         Err(_) => Err(Ending::stopped(Stage::Connect, Cause::Timeout)),
@@ -39,6 +41,40 @@ pub(crate) async fn open(net: &Net, address: SocketAddr, deadline: Instant) -> R
 pub(crate) struct Wire {
     stream: TcpStream,
     bytes_left: usize,
+    /// What was written and has not left yet.
+    unsent: Vec<u8>,
+    /// Whether what is written waits until something is to be read.
+    is_held: bool,
+}
+
+impl Wire {
+    /// From now on, what is written leaves in one piece when something is to be read.
+    pub(crate) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// From now on, what is written leaves at once, and with the first of it whatever is still held: the end of a handshake,
+    /// which nobody answers, goes with what is said first within TLS.
+    pub(crate) fn release(&mut self) {
+        self.is_held = false;
+    }
+
+    /// Sends what is held as far as that goes without waiting: the last word of whoever hangs up.
+    pub(crate) fn send_last(&mut self) {
+        // A courtesy; nothing depends on its arrival.
+        let _ = self.stream.try_write(&std::mem::take(&mut self.unsent));
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(context, &self.unsent))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.drain(..sent);
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncRead for Wire {
@@ -49,6 +85,10 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         if self.bytes_left == 0 {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        if self.is_held {
+            // What does not leave yet does not keep from reading.
+            let _: Poll<()> = self.poll_send(context)?;
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
@@ -63,14 +103,29 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        if !self.is_held && self.unsent.is_empty() {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        }
+        if self.unsent.len() >= UNSENT_BYTES_MAX {
+            ready!(self.poll_send(context))?;
+        }
+        self.unsent.extend_from_slice(bytes);
+        if !self.is_held {
+            // What does not leave yet does so with a flush.
+            let _: Poll<()> = self.poll_send(context)?;
+        }
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        if self.is_held {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_send(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(context))?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

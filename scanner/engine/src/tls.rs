@@ -59,7 +59,7 @@ impl Tls {
     /// Shakes hands until `deadline`. What the peer showed is recorded however it ends.
     pub(crate) async fn handshake(
         &self,
-        stream: Wire,
+        mut stream: Wire,
         sni: &str,
         alpn: &[&[u8]],
         deadline: Instant,
@@ -72,15 +72,18 @@ impl Tls {
         let recorder = Arc::new(Recorder::new(config.crypto_provider()));
         config.dangerous().set_certificate_verifier(Arc::<Recorder>::clone(&recorder));
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        let connect = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        stream.hold();
+        let connect = TlsConnector::from(Arc::new(config)).connect(name, stream).into_fallible();
         let connected = tokio::time::timeout_at(deadline, connect).await;
         let mut recorded = recorder.take();
         let outcome = match connected {
-            Ok(Ok(stream)) => {
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().0.release();
                 recorded.note_session(stream.get_ref().1);
                 Ok(stream)
             }
-            Ok(Err(error)) => {
+            Ok(Err((error, mut stream))) => {
+                stream.send_last();
                 recorded.alert = alert_of(&error);
                 Err(ending_of(Stage::Handshake, &error))
             }
