@@ -2,14 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use mxray_evidence::{Cause, Ending, Stage};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::{Net, ending};
 
 /// Most bytes that are read from one connection, whatever they are. Whoever reads has caps of its own for what is kept;
@@ -20,18 +20,17 @@ const UNSENT_BYTES_MAX: usize = 16 << 10;
 
 /// Opens a connection until `deadline`, unless the address may not be probed: nothing that a probe connects to passes by
 /// here unjudged, whatever was decided when its name was resolved.
-pub(crate) async fn open(net: &Net, address: SocketAddr, deadline: Instant) -> Result<Wire, Ending> {
+pub(crate) async fn open(net: &Net, address: SocketAddr, deadline: &mut Deadline) -> Result<Wire, Ending> {
     if let Err(cause) = net.admits(address.ip()) {
         return Err(Ending::withheld(Stage::Connect, cause));
     }
-    match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => {
-            // Commands are small and wait for their answers; a socket that refuses this is only slower.
-            let _ = stream.set_nodelay(true);
+    match deadline.bound(pin!(TcpStream::connect(address))).await {
+        Some(Ok(stream)) => {
+            // Nagle's algorithm stays: what is said leaves in one piece and is answered, so that nothing waits for it.
             Ok(Wire { stream, bytes_left: BYTES_A_CONNECTION_MAX, unsent: Vec::new(), is_held: false })
         }
-        Ok(Err(error)) => Err(ending::of_io(Stage::Connect, &error)),
-        Err(_) => Err(Ending::stopped(Stage::Connect, Cause::Timeout)),
+        Some(Err(error)) => Err(ending::of_io(Stage::Connect, &error)),
+        None => Err(Ending::stopped(Stage::Connect, Cause::Timeout)),
     }
 }
 
@@ -125,7 +124,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(context))?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        // The end itself comes with the drop.
+        self.poll_send(context)
     }
 }

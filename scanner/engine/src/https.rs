@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::connect::Wire;
+use crate::deadline::Deadline;
 use crate::dns::withheld_lookup;
 use crate::pacing::operator_of;
 use crate::{Net, ProbeSettings, clock, connect};
@@ -111,14 +112,15 @@ impl PolicyFetch {
             self.fetched.row.started = clock::now();
         }
         let begin = Instant::now();
-        let deadline = begin + self.time_left;
-        let patience = begin + self.time_left.min(net.settings.connect_timeout);
-        let attempt = connect::open(net, SocketAddr::new(address, net.settings.https_port), patience).await;
+        let mut deadline = Deadline::new(begin + self.time_left.min(net.settings.connect_timeout));
+        let place = SocketAddr::new(address, net.settings.https_port);
+        let attempt = connect::open(net, place, &mut deadline).await;
         let ending = attempt.as_ref().err().cloned().unwrap_or(Ending::Completed);
         let ending = net.stalls.judge(ending, begin);
         self.note_connect(net, address, begin.elapsed(), ending);
         if let Ok(stream) = attempt {
-            let ending = self.fetched.fetch(net, stream, deadline).await;
+            deadline.move_to(begin + self.time_left);
+            let ending = self.fetched.fetch(net, stream, &mut deadline).await;
             self.ending = Some(net.stalls.judge(ending, begin));
         }
         let elapsed = begin.elapsed();
@@ -213,7 +215,7 @@ impl Fetched {
         Ending::stopped(Stage::Connect, Cause::NoAddress)
     }
 
-    async fn fetch(&mut self, net: &Net, stream: Wire, deadline: Instant) -> Ending {
+    async fn fetch(&mut self, net: &Net, stream: Wire, deadline: &mut Deadline) -> Ending {
         let shaken = net.tls.handshake(stream, &self.row.host, &[ALPN], deadline).await;
         self.certificates = shaken.certificates;
         self.row.tls = shaken.observation;
@@ -231,8 +233,8 @@ where
 {
     let unasked = || withheld_lookup(domain, OwnCause::NotAsked);
     let mut row = Fetched::new(domain, &format!("mta-sts.{domain}"), unasked(), unasked()).row;
-    let deadline = Instant::now() + settings.policy_timeout;
-    row.ending = exchange::get(settings, stream, &mut row, deadline).await;
+    let mut deadline = Deadline::new(Instant::now() + settings.policy_timeout);
+    row.ending = exchange::get(settings, stream, &mut row, &mut deadline).await;
     row
 }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::connect::Wire;
+use crate::deadline::Deadline;
 use crate::smtp::{Talk, converse};
 use crate::{Net, certificate, clock, connect, ending, tls};
 
@@ -87,10 +88,11 @@ async fn say(
 /// Connects and talks until the server is ready for TLS.
 async fn reach(net: &Net, address: IpAddr, deadline: Instant) -> Result<Wire, Ending> {
     let address = SocketAddr::new(address, net.settings.smtp_port);
-    let connect_deadline = deadline.min(Instant::now() + net.settings.connect_timeout);
-    let mut stream = connect::open(net, address, connect_deadline).await?;
+    let mut within = Deadline::new(deadline.min(Instant::now() + net.settings.connect_timeout));
+    let mut stream = connect::open(net, address, &mut within).await?;
+    within.move_to(deadline);
     let mut dialogue = Dialogue::new(&net.settings.ehlo_name);
-    match converse(&mut stream, &mut dialogue, &mut Vec::new(), &mut None, deadline).await {
+    match converse(&mut stream, &mut dialogue, &mut Vec::new(), &mut None, &mut within).await {
         Talk::Handshake(_) => Ok(stream),
         // It was ready a moment ago: what it says now stands in the ending alone.
         Talk::Ended(Ending::Completed) => Err(Ending::stopped(Stage::Starttls, Cause::Reply)),

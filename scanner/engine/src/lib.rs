@@ -31,6 +31,7 @@ mod clock;
 mod commit;
 mod config;
 mod connect;
+mod deadline;
 mod descriptors;
 mod dns;
 mod ending;

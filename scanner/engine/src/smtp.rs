@@ -3,6 +3,7 @@
 //! The words are [`mxray_protocol::smtp::Dialogue`]'s. This is the connection: deadlines, bytes, TLS, and the row.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use mxray_evidence::{ByteBuf, Cause, Ending, OwnCause, Reply, SmtpSessionRow, Stage, TlsObservation};
@@ -10,6 +11,7 @@ use mxray_protocol::smtp::{Dialogue, Event, Outcome, ReplyFlaw, Step};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::{Net, clock, connect, legacy, tls};
 
 /// Most bytes read at once.
@@ -61,25 +63,26 @@ pub(crate) fn asks_to_wait(row: &SmtpSessionRow) -> bool {
 }
 
 impl Session {
-    async fn run(&mut self, net: &Net, deadline: Instant) -> Ending {
+    async fn run(&mut self, net: &Net, end: Instant) -> Ending {
         let address = SocketAddr::new(
             self.row.address.parse().expect("the row's address was written from one"),
             self.row.port,
         );
-        let connect_deadline = deadline.min(Instant::now() + net.settings.connect_timeout);
-        let mut stream = match connect::open(net, address, connect_deadline).await {
+        let mut deadline = Deadline::new(end.min(Instant::now() + net.settings.connect_timeout));
+        let mut stream = match connect::open(net, address, &mut deadline).await {
             Ok(stream) => stream,
             Err(ending) => return ending,
         };
+        deadline.move_to(end);
         let mut dialogue = Dialogue::new(&net.settings.ehlo_name);
         let replies = &mut self.row.replies;
-        match converse(&mut stream, &mut dialogue, replies, &mut None, deadline).await {
+        match converse(&mut stream, &mut dialogue, replies, &mut None, &mut deadline).await {
             Talk::Ended(ending) => return ending,
             Talk::Handshake(early_bytes) => {
                 self.row.early_bytes = (!early_bytes.is_empty()).then(|| ByteBuf::from(early_bytes));
             }
         }
-        let shaken = net.tls.handshake(stream, &self.row.host, &[], deadline).await;
+        let shaken = net.tls.handshake(stream, &self.row.host, &[], &mut deadline).await;
         self.certificates = shaken.certificates;
         self.row.tls = shaken.observation;
         let mut stream = match shaken.outcome {
@@ -92,12 +95,12 @@ impl Session {
             &mut dialogue,
             &mut self.row.replies,
             &mut self.row.tls.as_mut(),
-            deadline,
+            &mut deadline,
         )
         .await
         {
             Talk::Ended(ending) => {
-                let goodbye = deadline.min(Instant::now() + FAREWELL_WAIT);
+                let goodbye = deadline.at().min(Instant::now() + FAREWELL_WAIT);
                 // The closing alert is a courtesy; nothing depends on its arrival.
                 let _ = tokio::time::timeout_at(goodbye, stream.shutdown()).await;
                 ending
@@ -121,11 +124,10 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     dialogue: &mut Dialogue,
     replies: &mut Vec<Reply>,
     tls: &mut Option<&mut TlsObservation>,
-    deadline: Instant,
+    deadline: &mut Deadline,
 ) -> Talk {
     let mut buffer = vec![0; READ_BYTES_MAX];
     let mut said = Instant::now();
-    let mut deadline = deadline;
     let failed = loop {
         match dialogue.poll() {
             Event::Reply(step, reply) => replies.push(reply_row(step, reply, said)),
@@ -137,23 +139,23 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             Event::Send(bytes) => {
                 said = Instant::now();
                 if dialogue.step() == Step::Quit {
-                    deadline = deadline.min(said + QUIT_WAIT);
+                    deadline.move_to(deadline.at().min(said + QUIT_WAIT));
                 }
                 let sending = async {
                     stream.write_all(&bytes).await?;
                     stream.flush().await
                 };
-                match tokio::time::timeout_at(deadline, sending).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => break Failed::Io(error),
-                    Err(_) => break Failed::Timeout,
+                match deadline.bound(pin!(sending)).await {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => break Failed::Io(error),
+                    None => break Failed::Timeout,
                 }
             }
-            Event::Receive => match tokio::time::timeout_at(deadline, stream.read(&mut buffer)).await {
-                Ok(Ok(0)) => break Failed::Closed,
-                Ok(Ok(length)) => dialogue.receive(&buffer[..length]),
-                Ok(Err(error)) => break Failed::Io(error),
-                Err(_) => break Failed::Timeout,
+            Event::Receive => match deadline.bound(pin!(stream.read(&mut buffer))).await {
+                Some(Ok(0)) => break Failed::Closed,
+                Some(Ok(length)) => dialogue.receive(&buffer[..length]),
+                Some(Err(error)) => break Failed::Io(error),
+                None => break Failed::Timeout,
             },
         }
     };

@@ -7,6 +7,7 @@
 mod words;
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mxray_evidence::{ByteBuf, Cause, Ending, OwnCause, Stage, TlsObservation};
@@ -23,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::connect::Wire;
+use crate::deadline::Deadline;
 use crate::{certificate, ending};
 
 /// Most certificates of one chain that are kept.
@@ -62,7 +64,7 @@ impl Tls {
         mut stream: Wire,
         sni: &str,
         alpn: &[&[u8]],
-        deadline: Instant,
+        deadline: &mut Deadline,
     ) -> Handshake {
         let begin = Instant::now();
         let Ok(name) = ServerName::try_from(sni.to_owned()) else {
@@ -74,20 +76,20 @@ impl Tls {
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         stream.hold();
         let connect = TlsConnector::from(Arc::new(config)).connect(name, stream).into_fallible();
-        let connected = tokio::time::timeout_at(deadline, connect).await;
+        let connected = deadline.bound(pin!(connect)).await;
         let mut recorded = recorder.take();
         let outcome = match connected {
-            Ok(Ok(mut stream)) => {
+            Some(Ok(mut stream)) => {
                 stream.get_mut().0.release();
                 recorded.note_session(stream.get_ref().1);
                 Ok(stream)
             }
-            Ok(Err((error, mut stream))) => {
+            Some(Err((error, mut stream))) => {
                 stream.send_last();
                 recorded.alert = alert_of(&error);
                 Err(ending_of(Stage::Handshake, &error))
             }
-            Err(_) => Err(Ending::stopped(Stage::Handshake, Cause::Timeout)),
+            None => Err(Ending::stopped(Stage::Handshake, Cause::Timeout)),
         };
         let elapsed_us = begin.elapsed().as_micros() as u64;
         let (observation, certificates) = recorded.into_observation(sni, elapsed_us);

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::pin::pin;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -10,8 +11,8 @@ use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
 use mxray_evidence::{ByteBuf, Cause, Ending, Header, PolicyRow, Stage};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::{ProbeSettings, tls};
 
 /// The path of every policy (RFC 8461 §3.3).
@@ -26,13 +27,14 @@ pub(super) async fn get<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &ProbeSettings,
     stream: S,
     row: &mut PolicyRow,
-    deadline: Instant,
+    deadline: &mut Deadline,
 ) -> Ending {
-    match tokio::time::timeout_at(deadline, exchange(settings, stream, row)).await {
-        Ok(Ok(())) => Ending::Completed,
-        Ok(Err(Failed::Oversize)) => Ending::stopped(Stage::Body, Cause::Oversize),
-        Ok(Err(Failed::Hyper(error))) => ending_of(row, &error),
-        Err(_) => Ending::stopped(stage(row), Cause::Timeout),
+    let exchanged = deadline.bound(pin!(exchange(settings, stream, row))).await;
+    match exchanged {
+        Some(Ok(())) => Ending::Completed,
+        Some(Err(Failed::Oversize)) => Ending::stopped(Stage::Body, Cause::Oversize),
+        Some(Err(Failed::Hyper(error))) => ending_of(row, &error),
+        None => Ending::stopped(stage(row), Cause::Timeout),
     }
 }
 
@@ -71,6 +73,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     };
     tokio::pin!(talk, connection);
     tokio::select! {
+        // The request is said first, so that it leaves with the end of the handshake.
+        biased;
         talked = &mut talk => talked,
         // The connection is done, or broken: what it delivered is still to be read, its error is told there too.
         _ = &mut connection => talk.await,

@@ -19,6 +19,7 @@ mod reach;
 mod reload;
 mod resolvers;
 mod run;
+mod segments;
 mod servers;
 mod signed;
 mod smtp;
