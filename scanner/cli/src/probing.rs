@@ -70,7 +70,7 @@ pub(crate) struct ProbeFlags {
     /// Domains in flight at once.
     #[arg(long, value_name = "N", default_value = "1000", help_heading = "Pace")]
     pub(crate) concurrency: NonZeroUsize,
-    /// Domains begun a second, at most. Default: no limit.
+    /// Domains begun a second, at most: time lost is not made up for. Default: no limit.
     #[arg(long, value_name = "N", help_heading = "Pace")]
     pub(crate) rate: Option<NonZeroU32>,
     /// Connections at a time, to everybody together.

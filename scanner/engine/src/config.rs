@@ -41,7 +41,7 @@ pub struct ScanConfig {
     pub extras: Extras,
     /// Domains whose DNS lookups are in flight at a time; also mail hosts, of their own account.
     pub concurrency: usize,
-    /// Domains begun a second; `None` is without limit.
+    /// Domains begun a second, at most: what a stall of this machine cost is not made up for. `None` is without limit.
     pub rate: Option<NonZeroU32>,
     /// Connections at a time: in all, to one address, to one prefix; and how often. `rate` stands above its `domain_rate`.
     pub pacing: PacingLimits,

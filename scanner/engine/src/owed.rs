@@ -64,12 +64,12 @@ impl Owed {
         let mut owed = Self::default();
         let Seen { hosts, sinks } = seen;
         owed.read_hosts(dir, config.stages, hosts)?;
-        dir.for_each(|row: ReportSinkRow| {
-            sinks.claim(row.sink.as_bytes());
+        dir.for_each_name::<ReportSinkRow>(|sink| {
+            sinks.claim(sink.as_bytes());
         })?;
         let mut fetched = Once::default();
-        dir.for_each(|row: PolicyRow| {
-            fetched.claim(row.domain.as_bytes());
+        dir.for_each_name::<PolicyRow>(|domain| {
+            fetched.claim(domain.as_bytes());
         })?;
         dir.for_each_with_chunk(|chunk, row: DomainRow| {
             each_domain(&row);

@@ -149,6 +149,18 @@ mod tests {
         assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn time_that_was_lost_is_not_made_up_for() {
+        let turns = DomainTurns::new(NonZeroU32::new(1_000));
+        turns.next().await;
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let begin = Instant::now();
+        for _ in 0..1_000 {
+            turns.next().await;
+        }
+        assert!(begin.elapsed() >= Duration::from_millis(950), "{:?}", begin.elapsed());
+    }
+
     #[test]
     fn an_operator_is_the_registrable_domain() {
         assert_eq!(operator_of("mx1.in.post7.example"), Some("post7.example"));

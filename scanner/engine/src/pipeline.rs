@@ -426,14 +426,14 @@ pub(crate) fn probed_hosts(row: &DomainRow) -> Vec<String> {
         LookupStatus::Found => {
             let mut records: Vec<_> = row.mx.records.iter().collect();
             records.sort_by(|a, b| (a.preference, &a.exchange).cmp(&(b.preference, &b.exchange)));
-            let mut named = HashSet::new();
-            records
-                .into_iter()
-                .map(|record| record.exchange.as_str())
-                .filter(|host| is_host_name(host) && named.insert(*host))
-                .take(HOSTS_A_DOMAIN_MAX)
-                .map(str::to_owned)
-                .collect()
+            // Few enough to be looked through.
+            let mut hosts: Vec<String> = Vec::new();
+            for host in records.into_iter().map(|record| &record.exchange) {
+                if hosts.len() < HOSTS_A_DOMAIN_MAX && is_host_name(host) && !hosts.contains(host) {
+                    hosts.push(host.clone());
+                }
+            }
+            hosts
         }
         _ => Vec::new(),
     }

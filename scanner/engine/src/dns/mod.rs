@@ -142,8 +142,8 @@ impl Resolver {
         let asked = Batch::begin([
             (domain.to_owned(), Kind::MX),
             (domain.to_owned(), Kind::NS),
-            (format!("_mta-sts.{domain}"), Kind::TXT),
-            (format!("_smtp._tls.{domain}"), Kind::TXT),
+            (["_mta-sts.", domain].concat(), Kind::TXT),
+            (["_smtp._tls.", domain].concat(), Kind::TXT),
         ]);
         let [mx, ns, sts_txt, tlsrpt_txt] = asked.end(&self.inner).await;
         DomainLookups {
