@@ -14,12 +14,15 @@ use tokio::time::Instant;
 
 /// How often the watching task means to be woken.
 const TICK: Duration = Duration::from_millis(250);
-/// Being late by less than this is the everyday business of a machine at work.
-const LATE_MIN: Duration = Duration::from_millis(500);
+/// Being late by less than this is the everyday business of a machine at work, and less than a tenth of any deadline that is
+/// set by default.
+const LATE_MIN: Duration = Duration::from_secs(1);
 /// Most stalls that are remembered. Together they last longer than any exchange.
 const STALLS_MAX: usize = 256;
 /// An exchange is believed as long as less than one part in so many of its time was lost.
 const LOST_SHARE: u32 = 10;
+/// Nobody hangs up on a client that has been silent for less than this (RFC 5321 §4.5.3.2 asks servers for minutes).
+const HANG_UP_MIN: Duration = Duration::from_secs(3);
 
 /// What is known of the times that this process stood still.
 #[derive(Debug)]
@@ -58,12 +61,13 @@ impl Stalls {
     }
 
     fn judge_at(&self, ending: Ending, begin: Instant, now: Instant) -> Ending {
-        let Ending::Stopped { stage, cause: Cause::Timeout | Cause::Closed | Cause::Reset, .. } = ending
-        else {
-            return ending;
+        let (stage, least) = match ending {
+            Ending::Stopped { stage, cause: Cause::Timeout, .. } => (stage, Duration::ZERO),
+            Ending::Stopped { stage, cause: Cause::Closed | Cause::Reset, .. } => (stage, HANG_UP_MIN),
+            _ => return ending,
         };
         let lost = self.lost(begin, now);
-        if lost.is_zero() || lost * LOST_SHARE < now - begin {
+        if lost.is_zero() || lost < least || lost * LOST_SHARE < now - begin {
             return ending;
         }
         self.withheld.fetch_add(1, Ordering::Relaxed);
@@ -155,7 +159,12 @@ mod tests {
         stalls.woken(woken);
         assert!(is_ours(&stalls.judge_at(silence(), begin, woken)));
         for cause in [Cause::Closed, Cause::Reset] {
-            assert!(is_ours(&stalls.judge_at(Ending::stopped(Stage::Banner, cause), begin, woken)));
+            let hung_up = || Ending::stopped(Stage::Banner, cause);
+            assert!(is_ours(&stalls.judge_at(hung_up(), begin, woken)));
+            // Too soon for that to be for our silence.
+            let late = woken - SECOND * 2;
+            assert_eq!(stalls.judge_at(hung_up(), late, woken), hung_up());
+            assert!(is_ours(&stalls.judge_at(silence(), late, woken)));
         }
         assert!(stalls.words().expect("something was withheld").contains("stood still 1 times, for 3.0 s"));
     }
