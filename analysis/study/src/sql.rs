@@ -90,7 +90,9 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn open(run: &RunDir, id: Option<&str>) -> Result<Self, StudyError> {
-        let config = SessionConfig::new().with_information_schema(true);
+        // One partition: a join that runs out of memory begins its left side again, and what shares rows out among partitions
+        // can begin but once (DataFusion 55.2.0: `partition not used yet`, over five million domains).
+        let config = SessionConfig::new().with_information_schema(true).with_target_partitions(1);
         let pool = Arc::new(FairSpillPool::new(MEMORY_BYTES_MAX));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
         let mut context = SessionContext::new_with_config_rt(config, runtime);
