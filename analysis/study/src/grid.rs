@@ -164,3 +164,26 @@ fn width(cell: &str) -> usize {
 pub(crate) fn percent(rate: f64) -> String {
     format!("{:.2} %", rate * 100.0)
 }
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 7, 999, 1_000, 87_000_000].map(grouped), ["0", "7", "999", "1,000", "87,000,000"]);
+    }
+}

@@ -4,8 +4,8 @@ use super::Tables;
 use super::bars::{self, Bar, Group};
 use super::ink::Fill;
 use super::panels::{self, Panel, Point};
-use super::scale::{grouped, short};
-use crate::grid::{Grid, percent};
+use super::scale::short;
+use crate::grid::{Grid, grouped, percent};
 
 /// Operators shown of each kind.
 const OPERATORS_MAX: usize = 12;

@@ -45,19 +45,6 @@ pub(super) fn percent_mark(of: f64, step: f64) -> String {
     format!("{:.digits$} %", of * 100.0)
 }
 
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number in few characters: 950, 1.2k, 35k, 4M.
 pub(super) fn short(number: u64) -> String {
     let (of, unit) = match number {
@@ -92,10 +79,6 @@ mod tests {
     #[test]
     fn numbers_as_people_read_them() {
         assert_eq!((percent_mark(0.25, 0.25), percent_mark(0.005, 0.005)), ("25 %".into(), "0.5 %".into()));
-        assert_eq!(
-            (grouped(7), grouped(1_000), grouped(87_000_000)),
-            ("7".into(), "1,000".into(), "87,000,000".into())
-        );
         assert_eq!([950, 1_000, 1_249, 34_900, 4_000_000].map(short), ["950", "1k", "1.2k", "35k", "4M"]);
     }
 }

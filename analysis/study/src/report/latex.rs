@@ -17,7 +17,7 @@ const BROKEN_FROM_CHARS: usize = 48;
 
 /// A table: `\input` it where `booktabs` is used, and `longtable` if it has more than forty rows.
 pub(super) fn table(of: &ReportTable) -> String {
-    let grid = of.in_percent();
+    let grid = of.in_words();
     let title = escaped(of.title);
     let note = noted(&note(of.sql));
     let columns = columns(&grid);

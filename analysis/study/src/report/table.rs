@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use super::interval::wilson;
 use super::section::{Rate, Reader, Section};
 use crate::StudyError;
-use crate::grid::{Grid, percent};
+use crate::grid::{Grid, grouped, percent};
 use crate::sql::grid;
 
 /// A table of a report.
@@ -50,9 +50,9 @@ impl ReportTable {
         Ok(Self { name, title, about, sql, reader, grid: grid(&rows)?, rows, pivot })
     }
 
-    /// As its rows stand, but with rates in percent.
-    pub(super) fn in_percent(&self) -> Grid {
-        in_percent(self.grid.clone())
+    /// As its rows stand, but with numbers as people read them: rates in percent, thousands apart.
+    pub(super) fn in_words(&self) -> Grid {
+        in_words(self.grid.clone())
     }
 
     /// Whether people are shown its measures side by side.
@@ -60,12 +60,12 @@ impl ReportTable {
         self.pivot.is_some() && !self.grid.rows.is_empty()
     }
 
-    /// As people read it: rates in percent, and where the table is long because it has many measures, a line for each thing
+    /// As people read it: rates in percent, thousands apart, and where the table is long because it has many measures, a line for each thing
     /// that is measured and a column for each measure. A cell there is `rate (domains of measured, unknown ?)`.
     pub fn for_people(&self) -> Grid {
         match self.pivot {
             Some(lines) if self.is_turned() => pivoted(&self.grid, lines),
-            _ => self.in_percent(),
+            _ => self.in_words(),
         }
     }
 }
@@ -99,16 +99,24 @@ fn is_rate(name: &str) -> bool {
     name == "rate" || name.ends_with("_rate")
 }
 
-/// Rates as percentages; the CSV keeps them as they are.
-fn in_percent(mut grid: Grid) -> Grid {
+/// Rates as percentages, and other numbers with their thousands apart; the CSV keeps them as they are.
+fn in_words(mut grid: Grid) -> Grid {
     for column in 0..grid.header.len() {
-        if is_rate(&grid.header[column]) {
-            for row in &mut grid.rows {
-                row[column] = row[column].parse().map_or_else(|_| "–".to_owned(), percent);
+        let rate = is_rate(&grid.header[column]);
+        for cell in grid.rows.iter_mut().map(|row| &mut row[column]) {
+            if rate {
+                *cell = cell.parse().map_or_else(|_| "–".to_owned(), percent);
+            } else if grid.right[column] {
+                *cell = apart(cell);
             }
         }
     }
     grid
+}
+
+/// A whole number with its thousands apart; another cell as it is.
+fn apart(cell: &str) -> String {
+    cell.parse().map_or_else(|_| cell.to_owned(), grouped)
 }
 
 fn pivoted(grid: &Grid, lines: &[&str]) -> Grid {
@@ -124,7 +132,10 @@ fn pivoted(grid: &Grid, lines: &[&str]) -> Grid {
         rows: Vec::new(),
     };
     for row in &grid.rows {
-        let key: Vec<String> = keys.iter().map(|key| row[*key].clone()).collect();
+        let key: Vec<String> = keys
+            .iter()
+            .map(|key| if grid.right[*key] { apart(&row[*key]) } else { row[*key].clone() })
+            .collect();
         if shown.rows.last().is_none_or(|last| last[..keys.len()] != key) {
             shown.rows.push(key);
         }
@@ -140,13 +151,14 @@ fn pivoted(grid: &Grid, lines: &[&str]) -> Grid {
                 });
                 let unknown = match row[unknown].as_str() {
                     "0" => String::new(),
-                    unknown => format!(", {unknown} ?"),
+                    unknown => format!(", {} ?", apart(unknown)),
                 };
                 let spread = spread.unwrap_or_default();
-                format!("{}{spread} ({} of {}{unknown})", percent(rate), row[domains], row[measured])
+                let (domains, measured) = (apart(&row[domains]), apart(&row[measured]));
+                format!("{}{spread} ({domains} of {measured}{unknown})", percent(rate))
             }
             Err(_) if row[unknown] == "0" => "–".to_owned(),
-            Err(_) => format!("– ({} ?)", row[unknown]),
+            Err(_) => format!("– ({} ?)", apart(&row[unknown])),
         };
         let line = shown.rows.last_mut().expect("a line was begun");
         line.push(cell);
