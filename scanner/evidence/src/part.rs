@@ -28,7 +28,7 @@ const ROWS_PER_GROUP: usize = 131_072;
 
 /// What went wrong with a part file, and which.
 #[derive(Debug, thiserror::Error)]
-#[error("{doing} {}: {source}", path.display())]
+#[error("{doing} {}: {}", path.display(), cause(source.as_ref()))]
 pub struct PartError {
     doing: &'static str,
     path: PathBuf,
@@ -46,11 +46,17 @@ impl PartError {
 
     /// The operating system's error, if that is what it was: a full disk is told from a broken file by it.
     pub fn io(&self) -> Option<&io::Error> {
-        let source: &(dyn std::error::Error + 'static) = self.source.as_ref();
-        source.downcast_ref::<io::Error>().or_else(|| match source.downcast_ref::<ParquetError>() {
-            Some(ParquetError::External(inner)) => inner.downcast_ref::<io::Error>(),
-            _ => None,
-        })
+        cause(self.source.as_ref()).downcast_ref::<io::Error>()
+    }
+}
+
+/// What the Parquet library passes on, in place of its word for that it does.
+fn cause<'a>(
+    source: &'a (dyn std::error::Error + Send + Sync + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    match source.downcast_ref::<ParquetError>() {
+        Some(ParquetError::External(inner)) => inner.as_ref(),
+        _ => source,
     }
 }
 

@@ -312,6 +312,7 @@ fn a_disk_that_is_full_at_the_last_flush_is_told_as_that() {
     writer.write(&[row]).expect("into the buffer");
     let error = writer.finish().map(drop).expect_err("no space is left");
     assert_eq!(error.io().map(std::io::Error::kind), Some(std::io::ErrorKind::StorageFull), "{error}");
+    assert!(error.to_string().ends_with(": No space left on device (os error 28)"), "{error}");
 }
 
 #[test]
