@@ -15,12 +15,15 @@ use crate::mxray::{Said, mxray, said};
 pub(crate) struct Place {
     pub(crate) lab: Lab,
     folder: TempDir,
+    /// Deadlines of a query, a policy fetch and a session.
+    deadlines: [&'static str; 3],
 }
 
 impl Place {
-    /// Everything in it answers, so that nothing has to be waited for.
+    /// Everything in it answers, so that nothing has to be waited for, and deadlines are so long that a machine which has other
+    /// work meets none of them.
     pub(crate) fn with(domains: u64) -> Self {
-        Self::of(domains, WorldParams::clean())
+        Self { deadlines: ["10s", "1m", "1m"], ..Self::of(domains, WorldParams::clean()) }
     }
 
     pub(crate) fn of(domains: u64, params: WorldParams) -> Self {
@@ -28,7 +31,7 @@ impl Place {
         let names = Names::Invented(domains);
         let lab = Lab::start(LabConfig::new(folder.path().join("lab"), 1, params, names)).unwrap();
         assert!(lab.write_truth(|_| true).unwrap());
-        Self { lab, folder }
+        Self { lab, folder, deadlines: ["1s", "5s", "5s"] }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -45,8 +48,9 @@ impl Place {
         let mut command = mxray(&["scan", "--ehlo-name", "scanner.example", "--contact", "you@example.net"]);
         command.arg(input).arg("--out").arg(out);
         command.args(["--address-rate", "none", "--prefix-rate", "none", "--operator-rate", "none"]);
-        command.args(["--refusal-retries", "0", "--refusal-backoff", "none", "--dns-timeout", "1s"]);
-        command.args(["--policy-timeout", "5s", "--smtp-timeout", "5s"]);
+        command.args(["--refusal-retries", "0", "--refusal-backoff", "none"]);
+        let [query, fetch, session] = self.deadlines;
+        command.args(["--dns-timeout", query, "--policy-timeout", fetch, "--smtp-timeout", session]);
         command.arg("--resolver").arg(self.lab.dns_addr().to_string());
         command.arg("--https-port").arg(self.lab.https_port().to_string());
         command.arg("--smtp-port").arg(self.lab.smtp_port().to_string());
