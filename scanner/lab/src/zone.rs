@@ -2,6 +2,8 @@
 
 mod beside;
 mod cut;
+mod hosts;
+mod operators;
 mod tlsa;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,13 +12,15 @@ use crate::authority::Leaf;
 use crate::chance::{Draw, Stream};
 use crate::dane::Tlsa;
 use crate::defect::Defect;
-use crate::domain::{Domain, HOST_LABELS, HostId, Hosting, Mail, Record, Tlsrpt};
+use crate::domain::{Domain, HostId, Hosting, Mail, Record, Tlsrpt};
 use crate::plan::{AddressPlan, PER_POLICY_OPERATOR, Slot};
 use crate::text;
 use crate::trouble;
 use crate::world::World;
 use beside::{aside_texts, at_apex_txt, beside_a_domain};
 pub(crate) use cut::{Cut, cut};
+use hosts::{alias_target, host_addresses};
+use operators::{DNS_OPERATORS, Operator, at_operator, operator_and_below, operator_zone};
 
 /// Addresses that never answer a connection: their servers' queues are kept full. There are several, in as many
 /// /24s, so that a scanner with manners does not wait for them one by one.
@@ -382,79 +386,6 @@ fn policies_addresses(world: &World, operator: u32, kind: Kind) -> Answer {
     Answer::typed(kind, Kind::A, || slots.map(|slot| Data::A(world.plan().address(slot))).collect())
 }
 
-/// Addresses that are not globally routable (RFC 6890), and that a lab does not serve on.
-const NOT_GLOBAL: [Ipv4Addr; 4] = [
-    Ipv4Addr::new(10, 1, 2, 3),
-    Ipv4Addr::new(172, 16, 0, 25),
-    Ipv4Addr::new(192, 168, 1, 10),
-    Ipv4Addr::new(100, 64, 9, 9),
-];
-
-/// The addresses of an MX host; `zone` is what an alias of it lies in, where it can be one.
-fn host_addresses(
-    world: &World,
-    domain: Option<&Domain>,
-    host: HostId,
-    zone: Option<&str>,
-    kind: Kind,
-) -> Answer {
-    let (number, defect) = number_and_defect(world, domain, host);
-    match defect {
-        Some(Defect::MxNxdomain | Defect::MxIpLiteral | Defect::MxLocalhost) => return Answer::nxdomain(),
-        Some(Defect::MxNoData) => return Answer::nodata(),
-        Some(Defect::MxNotGlobal) => {
-            let key = match host {
-                HostId::Own { domain, .. } => domain,
-                HostId::Operator { operator, .. } => u64::from(operator),
-            };
-            let address = *world.draw(Stream::HostStyle, key).next(6).pick(&NOT_GLOBAL);
-            return Answer::typed(kind, Kind::A, || vec![Data::A(address)]);
-        }
-        Some(Defect::MxUnreachable) if world.has_ipv6() => return refusing(kind),
-        Some(Defect::MxUnreachable) => {
-            let key = match host {
-                HostId::Own { domain, .. } => domain,
-                HostId::Operator { operator, .. } => u64::from(operator),
-            };
-            return silent(world.draw(Stream::PolicyAddress, key).next(1), kind);
-        }
-        _ => {}
-    }
-    let end = match world.tlsa_defect(domain, host) {
-        Some(Defect::AddressBogus) => return planned(world, domain, host, kind).bogus(),
-        _ => planned(world, domain, host, kind),
-    };
-    match (defect, zone) {
-        (Some(Defect::MxCname), Some(zone)) => {
-            Answer::alias(format!("{}.{zone}", ALIAS_LABELS[usize::from(number)]), end)
-        }
-        _ => end,
-    }
-}
-
-/// What an MX host that is an alias stands for.
-fn alias_target(world: &World, domain: Option<&Domain>, host: HostId, kind: Kind) -> Answer {
-    match number_and_defect(world, domain, host) {
-        (_, Some(Defect::MxCname)) => planned(world, domain, host, kind),
-        _ => Answer::nxdomain(),
-    }
-}
-
-fn number_and_defect(world: &World, domain: Option<&Domain>, host: HostId) -> (u8, Option<Defect>) {
-    match (host, domain) {
-        (HostId::Own { number, .. }, Some(domain)) => (number, world.host_defect(domain, host)),
-        (HostId::Operator { operator, number }, _) => (number, world.operator_defect(operator, number)),
-        (HostId::Own { number, .. }, None) => (number, None),
-    }
-}
-
-fn planned(world: &World, domain: Option<&Domain>, host: HostId, kind: Kind) -> Answer {
-    Answer::typed(kind, Kind::A, || {
-        let slots = world.host_slots(domain, host).into_iter();
-        slots.map(|slot| Data::A(world.plan().address(slot))).collect()
-    })
-}
-
 fn refusing(kind: Kind) -> Answer {
     Answer::typed(kind, Kind::Aaaa, || vec![Data::Aaaa(REFUSING)])
 }
@@ -465,95 +396,4 @@ fn silent(draw: Draw, kind: Kind) -> Answer {
 
 fn mute_operator(world: &World, operator: u32, kind: Kind) -> Answer {
     silent(world.draw(Stream::PolicyOperator, u64::from(operator)).next(1), kind)
-}
-
-/// Who runs a zone under `example` that is no domain of the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    /// `post<n>`: MX hosts.
-    Mail(u32),
-    /// `sts<n>`: policies.
-    Policies(u32),
-    /// `dns<n>`: name servers.
-    Names,
-}
-
-/// The operator whose zone a name is in, and what stands before the zone's own name.
-fn operator_and_below<'a>(world: &World, name: &'a str) -> Option<(Operator, &'a str)> {
-    let stem = name.strip_suffix(".example")?;
-    let (below, apex) = stem.rsplit_once('.').unwrap_or(("", stem));
-    let numbered = |prefix: &str, count: u32| {
-        let digits = apex.strip_prefix(prefix)?;
-        let number: u32 = digits.parse().ok()?;
-        // No second spelling of a number.
-        (number < count && (digits == "0" || !digits.starts_with('0'))).then_some(number)
-    };
-    let operator = numbered("post", world.mail_operators())
-        .map(Operator::Mail)
-        .or_else(|| numbered("sts", world.params().sts.operators).map(Operator::Policies))
-        .or_else(|| numbered("dns", DNS_OPERATORS).map(|_| Operator::Names))?;
-    Some((operator, below))
-}
-
-/// Whether an operator's zone of this name is signed; `None` where there is none.
-fn operator_zone(world: &World, apex: &str) -> Option<bool> {
-    match operator_and_below(world, apex)? {
-        (Operator::Mail(operator), "") => Some(world.operator_is_signed(operator)),
-        (_, "") => Some(false),
-        _ => None,
-    }
-}
-
-/// Operators of name servers.
-const DNS_OPERATORS: u32 = 50;
-
-fn at_operator(world: &World, name: &str, kind: Kind) -> Option<Answer> {
-    let (operator, below) = operator_and_below(world, name)?;
-    Some(match operator {
-        Operator::Mail(operator) => at_mail_operator(world, operator, below, kind),
-        Operator::Policies(operator) => at_policy_operator(world, operator, (name, below), kind),
-        Operator::Names => match below {
-            "ns1" | "ns2" => Answer::typed(kind, Kind::A, || vec![Data::A(Ipv4Addr::LOCALHOST)]),
-            "" => Answer::nodata(),
-            _ => match below.strip_suffix("._dane") {
-                Some(host) => tlsa::unsigned(world, host, kind),
-                None => Answer::nxdomain(),
-            },
-        },
-    })
-}
-
-fn at_mail_operator(world: &World, operator: u32, below: &str, kind: Kind) -> Answer {
-    let exists = |number: &usize| *number < usize::from(world.operator_hosts(operator));
-    let host = |number: usize| HostId::Operator { operator, number: number as u8 };
-    if let Some(number) = ALIAS_LABELS.iter().position(|known| *known == below).filter(exists) {
-        return alias_target(world, None, host(number), kind);
-    }
-    let label = below.strip_suffix(".in");
-    let number = label.and_then(|label| HOST_LABELS.iter().position(|known| *known == label));
-    match number.filter(exists) {
-        Some(number) => {
-            host_addresses(world, None, host(number), Some(&format!("post{operator}.example")), kind)
-        }
-        None if matches!(below, "" | "in") => Answer::nodata(),
-        None => Answer::nxdomain(),
-    }
-}
-
-fn at_policy_operator(world: &World, operator: u32, (name, below): (&str, &str), kind: Kind) -> Answer {
-    if let Some(customer) = below.strip_suffix("._mta-sts") {
-        let Some(index) = world.index(customer) else { return Answer::nxdomain() };
-        let asked = sts_record(world, &world.domain(index), customer, kind);
-        return match asked.cname {
-            Some(target) if target == name => Answer::of(asked.records),
-            _ => Answer::nxdomain(),
-        };
-    }
-    match below {
-        "policies" => policies_addresses(world, operator, kind),
-        "down" => refusing(kind),
-        "mute" => mute_operator(world, operator, kind),
-        "" | "_mta-sts" => Answer::nodata(),
-        _ => Answer::nxdomain(),
-    }
 }

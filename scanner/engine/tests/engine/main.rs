@@ -7,6 +7,7 @@ mod address;
 mod bench;
 mod beside;
 mod certificate;
+mod crash;
 mod dns;
 mod hostile;
 mod https;
