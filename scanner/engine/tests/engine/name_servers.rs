@@ -249,7 +249,7 @@ fn write_nsd_config<'a>(desk: &Path, server: &str, port: u16, zones: impl IntoIt
     let mut config = format!(
         "server:\n  ip-address: 127.0.0.1@{port}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"{at}\"\n  \
          pidfile: \"{at}/{server}.pid\"\n  database: \"\"\n  xfrdfile: \"{at}/{server}.state\"\n  \
-         zonelistfile: \"{at}/{server}.list\"\nremote-control:\n  control-enable: no\n"
+         xfrdir: \"{at}\"\n  zonelistfile: \"{at}/{server}.list\"\nremote-control:\n  control-enable: no\n"
     );
     for name in zones {
         writeln!(config, "zone:\n  name: \"{name}\"\n  zonefile: \"{}.served\"", file_name(name)).unwrap();
