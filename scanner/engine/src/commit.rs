@@ -102,7 +102,7 @@ impl Writer {
         for laid in &mut laid {
             rows.add(std::mem::take(&mut laid.rows));
         }
-        let mut rows = SortedRows::new(domains, rejects, rows, &self.run.certificates);
+        let rows = SortedRows::new(domains, rejects, rows, &self.run.certificates);
         let counts = rows.counts(end.lines);
         if counts.lines != counts.domains + counts.rejects {
             return Err(ScanError::Internal(format!("chunk {number} does not add up: {counts:?}")));
@@ -205,9 +205,9 @@ impl SortedRows {
     }
 
     /// Writes every part, whole and synced, under a temporary name.
-    fn write(&mut self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
+    fn write(&self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
         let parts = [
-            write_domains(dir, run_id, chunk, std::mem::take(&mut self.domains))?,
+            write_domains(dir, run_id, chunk, &self.domains)?,
             write_part::<PolicyRow, _>(dir, run_id, chunk, &self.policies)?,
             write_part::<MailHostRow, _>(dir, run_id, chunk, &self.mail_hosts)?,
             write_part::<SmtpSessionRow, _>(dir, run_id, chunk, &self.smtp_sessions)?,
@@ -240,7 +240,7 @@ fn write_domains(
     dir: &RunDir,
     run_id: &str,
     chunk: u32,
-    rows: Gathered<DomainRow>,
+    rows: &Gathered<DomainRow>,
 ) -> Result<Option<FinishedPart>, ScanError> {
     if rows.is_empty() && chunk > 0 {
         return Ok(None);

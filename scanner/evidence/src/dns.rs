@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::cells::cells;
 use crate::column::{Column, Kind, boolean, bytes, name, text, time, u16, u32, u64};
 use crate::{Ending, ExtendedError, Micros, Security, Table};
 
@@ -246,6 +247,67 @@ pub struct DomainRow {
     pub tlsrpt_txt: Lookup<TxtRecord>,
     /// `TXT` at names where such records stand by mistake; empty unless asked for, and where nothing is missing.
     pub aside_txt: Vec<Lookup<TxtRecord>>,
+}
+
+cells! {
+    /// Columns of lookups.
+    LookupCells[R] of Lookup<R> {
+        name: String,
+        started: Micros,
+        elapsed_us: u64,
+        resolver: Option<String>,
+        queries: u16,
+        tcp: bool,
+        rcode: Option<u16>,
+        unchecked_rcode: Option<u16>,
+        authenticated: Option<bool>,
+        extended_errors: Vec<ExtendedError>,
+        security: Option<Security>,
+        cnames: Vec<Cname>,
+        records: Vec<R>,
+        ending: Ending,
+    }
+}
+
+cells! {
+    /// Columns of links of CNAME chains.
+    CnameCells of Cname { owner: String, target: String, ttl: u32, }
+}
+
+cells! {
+    /// Columns of MX records.
+    MxCells of MxRecord { preference: u16, exchange: String, ttl: u32, }
+}
+
+cells! {
+    /// Columns of NS records.
+    NsCells of NsRecord { nameserver: String, ttl: u32, }
+}
+
+cells! {
+    /// Columns of TXT records.
+    TxtCells of TxtRecord { segments: Vec<ByteBuf>, ttl: u32, }
+}
+
+cells! {
+    /// Columns of what travels along.
+    InputCells of InputColumn { name: String, value: String, }
+}
+
+cells! {
+    /// Columns of `domains`.
+    DomainCells of DomainRow {
+        domain: String,
+        source: String,
+        line: u64,
+        rank: Option<u64>,
+        columns: Vec<InputColumn>,
+        mx: Lookup<MxRecord>,
+        ns: Lookup<NsRecord>,
+        sts_txt: Lookup<TxtRecord>,
+        tlsrpt_txt: Lookup<TxtRecord>,
+        aside_txt: Vec<Lookup<TxtRecord>>,
+    }
 }
 
 impl Table for DomainRow {

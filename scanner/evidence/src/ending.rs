@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::{Cell, cells};
 use crate::column::{Column, text};
 
 /// How an observation ended. What was captured before stands in the row beside it.
@@ -231,8 +232,26 @@ struct FlatRef<'a> {
     detail: Option<&'a str>,
 }
 
-impl Serialize for Ending {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+cells! {
+    /// Columns of endings.
+    EndingCells of FlatRef<'_> {
+        kind: &'static str,
+        stage: Option<&'static str>,
+        cause: Option<&'static str>,
+        detail: Option<&'static str>,
+    }
+}
+
+impl Cell for Ending {
+    type Cells = EndingCells;
+
+    fn put(&self, cells: &mut EndingCells) {
+        self.flat().put(cells);
+    }
+}
+
+impl Ending {
+    fn flat(&self) -> FlatRef<'_> {
         let (kind, stage, cause, detail) = match self {
             Self::Completed => ("completed", None, None, &None),
             Self::Stopped { stage, cause, detail } => {
@@ -242,7 +261,13 @@ impl Serialize for Ending {
                 ("withheld", Some(stage.as_str()), Some(cause.as_str()), detail)
             }
         };
-        FlatRef { kind, stage, cause, detail: detail.as_deref() }.serialize(serializer)
+        FlatRef { kind, stage, cause, detail: detail.as_deref() }
+    }
+}
+
+impl Serialize for Ending {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.flat().serialize(serializer)
     }
 }
 

@@ -10,6 +10,7 @@
 //! The rows here are the only place where a Parquet column has a name. [`Table::columns`] is at once the Arrow
 //! schema, the data dictionary (`mxray schema`) and the contract with every reader of a run.
 
+mod cells;
 mod certificate;
 pub mod changes;
 mod column;

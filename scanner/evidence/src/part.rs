@@ -18,6 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
+use crate::cells::Cell;
 use crate::column::{Column, Kind};
 use crate::{Gathered, SCHEMA_VERSION, Table};
 
@@ -64,12 +65,6 @@ fn cause<'a>(
 struct Unwritten {
     doing: &'static str,
     source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl From<serde_arrow::Error> for Unwritten {
-    fn from(error: serde_arrow::Error) -> Self {
-        Self { doing: "converting rows for", source: error.into() }
-    }
 }
 
 impl From<ArrowError> for Unwritten {
@@ -129,12 +124,14 @@ impl<T: Table> PartWriter<T> {
     }
 
     /// Appends rows in the order of their keys.
-    pub fn write_gathered(&mut self, rows: Gathered<T>) -> Result<(), PartError> {
-        let count = rows.len() as u64;
+    pub fn write_gathered(&mut self, rows: &Gathered<T>) -> Result<(), PartError>
+    where
+        T: Cell,
+    {
         let written =
             rows.in_order(ROWS_PER_BATCH, |batch| self.writer.write(batch).map_err(Unwritten::from));
         written.map_err(|Unwritten { doing, source }| PartError { doing, path: self.tmp.clone(), source })?;
-        self.rows += count;
+        self.rows += rows.len() as u64;
         Ok(())
     }
 

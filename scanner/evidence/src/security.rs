@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::Lookup;
+use crate::cells::{Cell, cells};
 use crate::column::{Column, boolean, bytes, u16};
 use crate::ending::words;
 
@@ -27,6 +28,14 @@ impl Serialize for Security {
     }
 }
 
+impl Cell for Security {
+    type Cells = <&'static str as Cell>::Cells;
+
+    fn put(&self, cells: &mut Self::Cells) {
+        self.as_str().put(cells);
+    }
+}
+
 impl<'de> Deserialize<'de> for Security {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
@@ -43,6 +52,11 @@ pub struct ExtendedError {
     pub text: ByteBuf,
     /// It came with the answer to the question with validation off (CD).
     pub unchecked: bool,
+}
+
+cells! {
+    /// Columns of extended errors.
+    ExtendedErrorCells of ExtendedError { code: u16, text: ByteBuf, unchecked: bool, }
 }
 
 impl ExtendedError {

@@ -115,8 +115,8 @@ fn rows_that_come_in_any_order_are_written_in_that_of_their_keys() {
     }
     assert_eq!((gathered.len(), gathered.is_empty()), (9_000, false));
     let mut writer = PartWriter::<DomainRow>::create(&path, &label()).expect("create");
-    writer.write_gathered(Gathered::default()).expect("nothing");
-    writer.write_gathered(gathered).expect("write");
+    writer.write_gathered(&Gathered::default()).expect("nothing");
+    writer.write_gathered(&gathered).expect("write");
     assert_eq!(writer.finish().expect("finish").publish().expect("publish"), 9_000);
     let read = read_rows::<DomainRow>(&path).expect("open").flat_map(|batch| batch.expect("read"));
     assert!(read.eq((0..9_000).map(varied)));
