@@ -164,7 +164,12 @@ impl Admission {
                 biased;
                 () = told.as_mut() => return Err(Closing::Told),
                 message = self.messages.recv() => match message {
-                    Some(Ok(Message::Lines(lines))) => self.lines = lines.into_iter(),
+                    Some(Ok(Message::Lines(lines))) => {
+                        self.lines = lines.into_iter();
+                        // Whatever is under way gets on first, and what has come is taken: so there is as much in flight as
+                        // keeps the processor busy, and what is waited for still stands in its caches.
+                        tokio::task::yield_now().await;
+                    }
                     Some(Ok(Message::Ready)) => {}
                     Some(Err(error)) => return Err(Closing::Broken(error.into())),
                     None => return Err(Closing::InputEnded),
