@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use mxray_evidence::{Cause, Ending, Stage};
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -27,7 +28,7 @@ pub(crate) async fn open(net: &Net, address: SocketAddr, deadline: &mut Deadline
     match deadline.bound(pin!(TcpStream::connect(address))).await {
         Some(Ok(stream)) => {
             // Nagle's algorithm stays: what is said leaves in one piece and is answered, so that nothing waits for it.
-            Ok(Wire { stream, bytes_left: BYTES_A_CONNECTION_MAX, unsent: Vec::new(), is_held: false })
+            Ok(Wire::new(stream))
         }
         Some(Err(error)) => Err(ending::of_io(Stage::Connect, &error)),
         None => Err(Ending::stopped(Stage::Connect, Cause::Timeout)),
@@ -35,7 +36,8 @@ pub(crate) async fn open(net: &Net, address: SocketAddr, deadline: &mut Deadline
 }
 
 /// A connection that gives [`BYTES_A_CONNECTION_MAX`] bytes and no more: what would be read beyond them is an error of the
-/// kind `FileTooLarge`.
+/// kind `FileTooLarge`. What cannot be sent is an error of the next read, behind all that has arrived: a peer that hangs up
+/// may have said why.
 #[derive(Debug)]
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -44,9 +46,15 @@ pub(crate) struct Wire {
     unsent: Vec<u8>,
     /// Whether what is written waits until something is to be read.
     is_held: bool,
+    /// Why nothing more can be sent.
+    broken: Option<io::Error>,
 }
 
 impl Wire {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, bytes_left: BYTES_A_CONNECTION_MAX, unsent: Vec::new(), is_held: false, broken: None }
+    }
+
     /// From now on, what is written leaves in one piece when something is to be read.
     pub(crate) fn hold(&mut self) {
         self.is_held = true;
@@ -64,15 +72,33 @@ impl Wire {
         let _ = self.stream.try_write(&std::mem::take(&mut self.unsent));
     }
 
-    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Sends what is held; on a connection that cannot send any more there is nothing to be sent.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while !self.unsent.is_empty() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(context, &self.unsent))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.unsent)) {
+                Ok(0) => self.note_broken(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) => self.note_broken(error),
             }
-            self.unsent.drain(..sent);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
+    }
+
+    fn note_broken(&mut self, error: io::Error) {
+        self.unsent.clear();
+        self.broken = Some(error);
+    }
+
+    /// What has arrived on a connection that cannot send any more, and then why it cannot.
+    fn read_rest(&mut self, error: io::Error, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        match recv(&self.stream, buffer.initialize_unfilled(), RecvFlags::DONTWAIT) {
+            Ok((_, length @ 1..)) => {
+                buffer.advance(length);
+                self.broken = Some(error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 }
 
@@ -87,10 +113,13 @@ impl AsyncRead for Wire {
         }
         if self.is_held {
             // What does not leave yet does not keep from reading.
-            let _: Poll<()> = self.poll_send(context)?;
+            let _: Poll<()> = self.poll_send(context);
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = match self.broken.take() {
+            Some(error) => Poll::Ready(self.read_rest(error, buffer)),
+            None => Pin::new(&mut self.stream).poll_read(context, buffer),
+        };
         self.bytes_left = self.bytes_left.saturating_sub(buffer.filled().len() - before);
         read
     }
@@ -102,16 +131,15 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if !self.is_held && self.unsent.is_empty() {
-            return Pin::new(&mut self.stream).poll_write(context, bytes);
-        }
         if self.unsent.len() >= UNSENT_BYTES_MAX {
-            ready!(self.poll_send(context))?;
+            ready!(self.poll_send(context));
         }
-        self.unsent.extend_from_slice(bytes);
+        if self.broken.is_none() {
+            self.unsent.extend_from_slice(bytes);
+        }
         if !self.is_held {
             // What does not leave yet does so with a flush.
-            let _: Poll<()> = self.poll_send(context)?;
+            let _: Poll<()> = self.poll_send(context);
         }
         Poll::Ready(Ok(bytes.len()))
     }
@@ -120,11 +148,11 @@ impl AsyncWrite for Wire {
         if self.is_held {
             return Poll::Ready(Ok(()));
         }
-        self.poll_send(context)
+        self.poll_send(context).map(Ok)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The end itself comes with the drop.
-        self.poll_send(context)
+        self.poll_send(context).map(Ok)
     }
 }

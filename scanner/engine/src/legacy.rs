@@ -111,6 +111,7 @@ async fn greet(
     let random: [u8; 32] = Sha256::digest(format!("{host} {}", clock::now())).into();
     let exchange = async {
         stream.write_all(&client_hello(offer, host, &random)).await?;
+        stream.flush().await?;
         while received.len() < ANSWER_BYTES_MAX {
             if stream.read_buf(received).await? == 0 {
                 return Ok(Ending::stopped(Stage::Handshake, Cause::Closed));

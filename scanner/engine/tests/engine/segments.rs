@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mxray_engine::{fetch_policy, probe_smtp};
 use mxray_evidence::{Cause, Ending, Stage};
@@ -18,6 +19,8 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const APPLICATION_DATA: u8 = 23;
+/// An alert of TLS (RFC 8446 §6).
+const HANDSHAKE_FAILURE: u8 = 40;
 
 /// A server's stream that writes down what each read brought.
 struct Reads {
@@ -151,4 +154,26 @@ async fn whoever_breaks_the_handshake_is_told_so_by_an_alert() {
         tokio::task::yield_now().await;
     }
     assert_eq!(heard.lock().unwrap()[0], ALERT);
+}
+
+#[tokio::test]
+async fn what_was_said_before_hanging_up_is_read_though_nothing_can_be_sent_any_more() {
+    let server = tcp(|mut stream| async move {
+        stream.write_all(b"220 mx.example ESMTP\r\n").await.unwrap();
+        read_line(&mut stream).await.unwrap();
+        stream.write_all(b"250-mx.example\r\n250 STARTTLS\r\n").await.unwrap();
+        read_line(&mut stream).await.unwrap();
+        // So long that it is one read of the client's to the byte, and the alert behind it is not read in the clear.
+        let words = "x".repeat(1_018);
+        let mut said = format!("220-{words}\r\n220-{words}\r\n220-{words}\r\n220 {words}\r\n").into_bytes();
+        said.extend([ALERT, 3, 3, 0, 2, 2, HANDSHAKE_FAILURE]);
+        // Once dropped, it is closed by a reset: before the client has said hello.
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        stream.write_all(&said).await.unwrap();
+    })
+    .await;
+    let net = net(dns(|_, _| Vec::new()).await, settings(server.port()));
+    let row = probe_smtp(&net, "mx.example", LOCALHOST).await.row;
+    assert_eq!((row.ending.stage(), row.ending.cause()), (Some(Stage::Handshake), Some(Cause::TlsAlert)));
+    assert_eq!(row.tls.unwrap().alert.as_deref(), Some("handshake_failure"));
 }
