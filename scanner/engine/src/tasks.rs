@@ -32,6 +32,9 @@ impl Tasks {
         }
         let number = state.free.pop().unwrap_or(state.under_way.len());
         let tasks = Arc::clone(&self.0);
+        // Otherwise it has two places in the task, that of what was given and that of what is awaited, and is moved from
+        // the one to the other.
+        let task = Box::pin(task);
         let begun = tokio::spawn(async move {
             // Made here, as a task that a runtime at its end never begins has nothing to give back.
             let _place = Place { state: tasks, number };
