@@ -33,6 +33,8 @@ const CHUNK_OPEN_MAX: Duration = Duration::from_mins(5);
 
 /// How often somebody looks whether what is under way is worth a chunk, when there is no more input.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often somebody looks whether sessions have caught up with domains.
+const CATCH_UP: Duration = Duration::from_millis(100);
 
 /// Why no more lines are let in.
 pub(crate) enum Closing {
@@ -125,9 +127,7 @@ impl Admission {
                 cutter.all_committed().await;
                 return true;
             }
-            if cutter.load.is_heavy() || cutter.is_overdue() {
-                cutter.cut_late().await;
-            }
+            cutter.cut_if_due().await;
         }
     }
 
@@ -192,6 +192,10 @@ impl Admission {
             // Only a chunk that is closed can be written and let go, and what lies on the tray goes with one.
             cutter.cut_late().await;
             load.eased().await;
+        }
+        while self.pipeline.is_behind() {
+            cutter.cut_if_due().await;
+            tokio::time::sleep(CATCH_UP).await;
         }
         cutter.chunk().await;
         match line.fate {
@@ -322,6 +326,15 @@ impl Cutter {
             self.lasting_chunk().await;
         }
         self.cut();
+    }
+
+    /// The same, while no line comes: if enough waits to be written, or has waited for long, and nothing is being written.
+    async fn cut_if_due(&mut self) {
+        let in_flight = CHUNKS_IN_FLIGHT_MAX - self.places.available_permits();
+        let is_idle = in_flight == usize::from(self.open.is_some());
+        if self.load.is_heavy() || (is_idle && (self.load.is_worth_a_chunk() || self.is_overdue())) {
+            self.cut_late().await;
+        }
     }
 
     /// Returns when every chunk that was closed is on the disk.

@@ -289,7 +289,7 @@ mod tests {
 
     fn chunk() -> (Arc<Chunk>, Receiver<Delivery>, Arc<Load>, Arc<Semaphore>) {
         let (sender, receiver) = channel();
-        let (load, places) = (Load::new(1_000), Arc::new(Semaphore::new(1)));
+        let (load, places) = (Load::new(Arc::default(), 1_000), Arc::new(Semaphore::new(1)));
         let place = Arc::clone(&places).try_acquire_owned().expect("a place");
         (Chunk::open(3, place, &load, sender), receiver, load, places)
     }

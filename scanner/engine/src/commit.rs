@@ -13,8 +13,8 @@ use std::thread;
 
 use mxray_evidence::journal::{Entry, Journal};
 use mxray_evidence::{
-    CertificateRow, Counts, DomainRow, FinishedPart, Gathered, HowEnded, MailHostRow, Manifest, PartLabel,
-    PartWriter, PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow, Table,
+    CertificateRow, Counts, DomainRow, FinishedPart, Gathered, HowEnded, MailHostRow, Manifest, Micros,
+    PartLabel, PartWriter, PolicyRow, RejectRow, ReportSinkRow, RunDir, SmtpSessionRow, Table,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -23,10 +23,13 @@ use crate::chunk::{Delivery, Rows, WholeChunk};
 use crate::error::ScanError;
 use crate::events::{Event, EventSink};
 use crate::once::Once;
-use crate::progress::{Progress, add};
+use crate::progress::{Progress, add, set};
 use crate::stop::Stop;
 use crate::tray::Tray;
 use crate::{certificate, clock};
+
+/// Certificates that are made rows of at a time.
+const CERTIFICATES_AT_A_TIME: usize = 1_024;
 
 /// A run that is open for writing: by one scanner, which holds its lock.
 pub(crate) struct OpenRun {
@@ -107,6 +110,7 @@ impl Writer {
         if counts.lines != counts.domains + counts.rejects {
             return Err(ScanError::Internal(format!("chunk {number} does not add up: {counts:?}")));
         }
+        let certificates: Vec<_> = rows.certificates.iter().map(|certificate| certificate.digest).collect();
         for part in rows.write(&self.run.dir, &self.run.manifest.run_id, number)? {
             part.publish()?;
         }
@@ -122,9 +126,10 @@ impl Writer {
             .journal
             .append(entry)
             .map_err(|source| ScanError::folder("appending to", &journal_path, source))?;
-        for certificate in &rows.certificates {
-            self.run.certificates.claim(&certificate.sha256);
+        for certificate in &certificates {
+            self.run.certificates.claim(certificate);
         }
+        set(&self.progress.remembered.certificates, self.run.certificates.len());
         self.run.manifest.counts += counts;
         self.run.save()?;
         add(&self.progress.lines_committed, counts.lines);
@@ -169,7 +174,7 @@ struct SortedRows {
     policies: Vec<Box<PolicyRow>>,
     mail_hosts: Vec<Box<MailHostRow>>,
     smtp_sessions: Vec<Box<SmtpSessionRow>>,
-    certificates: Vec<CertificateRow>,
+    certificates: Vec<NewCertificate>,
     report_sinks: Vec<Box<ReportSinkRow>>,
     rejects: Vec<RejectRow>,
 }
@@ -183,11 +188,10 @@ impl SortedRows {
         mail_hosts.sort_by(|a, b| a.host.cmp(&b.host));
         report_sinks.sort_by(|a, b| a.sink.cmp(&b.sink));
         smtp_sessions.sort_by(|a, b| (&a.host, &a.address).cmp(&(&b.host, &b.address)));
+        let certificates = certificates.into_iter().filter(|(digest, _)| !written.holds(digest));
         let mut certificates: Vec<_> =
-            certificates.into_iter().filter(|(digest, _)| !written.holds(digest)).collect();
-        certificates.sort_by_key(|(digest, _)| *digest);
-        let certificates =
-            certificates.into_iter().map(|(_, (der, seen))| certificate::describe(&der, seen)).collect();
+            certificates.map(|(digest, (der, seen))| NewCertificate { digest, der, seen }).collect();
+        certificates.sort_unstable_by_key(|certificate| certificate.digest);
         Self { domains, policies, mail_hosts, smtp_sessions, certificates, report_sinks, rejects }
     }
 
@@ -204,19 +208,28 @@ impl SortedRows {
         }
     }
 
-    /// Writes every part, whole and synced, under a temporary name.
-    fn write(&self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
+    /// Writes every part, whole and synced, under a temporary name. Each table is let go when it is written.
+    fn write(self, dir: &RunDir, run_id: &str, chunk: u32) -> Result<Vec<FinishedPart>, ScanError> {
+        let domains = write_domains(dir, run_id, chunk, &self.domains)?;
+        drop(self.domains);
         let parts = [
-            write_domains(dir, run_id, chunk, &self.domains)?,
-            write_part::<PolicyRow, _>(dir, run_id, chunk, &self.policies)?,
-            write_part::<MailHostRow, _>(dir, run_id, chunk, &self.mail_hosts)?,
-            write_part::<SmtpSessionRow, _>(dir, run_id, chunk, &self.smtp_sessions)?,
-            write_part::<CertificateRow, _>(dir, run_id, chunk, &self.certificates)?,
-            write_part::<ReportSinkRow, _>(dir, run_id, chunk, &self.report_sinks)?,
-            write_part::<RejectRow, _>(dir, run_id, chunk, &self.rejects)?,
+            domains,
+            write_part::<PolicyRow, _>(dir, run_id, chunk, self.policies)?,
+            write_part::<MailHostRow, _>(dir, run_id, chunk, self.mail_hosts)?,
+            write_part::<SmtpSessionRow, _>(dir, run_id, chunk, self.smtp_sessions)?,
+            write_certificates(dir, run_id, chunk, self.certificates)?,
+            write_part::<ReportSinkRow, _>(dir, run_id, chunk, self.report_sinks)?,
+            write_part::<RejectRow, _>(dir, run_id, chunk, self.rejects)?,
         ];
         Ok(parts.into_iter().flatten().collect())
     }
+}
+
+/// A certificate that stands in no earlier chunk.
+struct NewCertificate {
+    digest: [u8; 32],
+    der: Vec<u8>,
+    seen: Micros,
 }
 
 /// Writes a part; none when there is nothing to write. Chunk 0 writes every table, so that a reader of a run finds
@@ -225,13 +238,33 @@ fn write_part<T: Table, R: Borrow<T> + Serialize>(
     dir: &RunDir,
     run_id: &str,
     chunk: u32,
-    rows: &[R],
+    rows: Vec<R>,
 ) -> Result<Option<FinishedPart>, ScanError> {
     if rows.is_empty() && chunk > 0 {
         return Ok(None);
     }
     let mut writer = open_part::<T>(dir, run_id, chunk)?;
-    writer.write(rows)?;
+    writer.write(&rows)?;
+    drop(rows);
+    Ok(Some(writer.finish()?))
+}
+
+/// The same for certificates, which are described here: as rows they take twice as much.
+fn write_certificates(
+    dir: &RunDir,
+    run_id: &str,
+    chunk: u32,
+    certificates: Vec<NewCertificate>,
+) -> Result<Option<FinishedPart>, ScanError> {
+    if certificates.is_empty() && chunk > 0 {
+        return Ok(None);
+    }
+    let mut writer = open_part::<CertificateRow>(dir, run_id, chunk)?;
+    for certificates in certificates.chunks(CERTIFICATES_AT_A_TIME) {
+        let described = certificates.iter().map(|new| certificate::describe(&new.der, new.seen));
+        writer.write(&described.collect::<Vec<_>>())?;
+    }
+    drop(certificates);
     Ok(Some(writer.finish()?))
 }
 

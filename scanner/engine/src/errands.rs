@@ -4,7 +4,7 @@
 //! that those which answer find a place. A server that says *not now* is left alone for a while, and asked again.
 
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::https::PolicyFetch;
 use crate::net::Net;
 use crate::pacing::{Next, Parking, Spot};
 use crate::pipeline::withheld_session;
-use crate::progress::Progress;
+use crate::progress::{Progress, set};
 use crate::samples::Samples;
 use crate::smtp::{asks_to_wait, probe};
 use crate::tasks::Tasks;
@@ -67,6 +67,8 @@ pub(crate) struct Errands {
     backoff: Duration,
     state: Mutex<State>,
     bell: Notify,
+    /// What is ready to be begun is more than this machine gets done soon.
+    is_behind: AtomicBool,
 }
 
 struct State {
@@ -93,6 +95,7 @@ impl Errands {
             backoff: config.refusal_backoff,
             state: Mutex::new(State { parking, is_closed: false }),
             bell: Notify::new(),
+            is_behind: AtomicBool::new(false),
         });
         tasks.spawn(Arc::clone(&this).drive());
         this
@@ -120,6 +123,11 @@ impl Errands {
             }
             None => self.fetched(promise, fetch),
         }
+    }
+
+    /// Whether what may begin, and waits for nothing but one of this machine's places, is so much that no more should come.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// Starts nothing more, and puts off what is parked.
@@ -241,7 +249,9 @@ impl Errands {
 
     fn note(&self, parking: &Parking<Errand>) {
         let (brisk, slow) = parking.connections();
+        self.is_behind.store(parking.is_behind(), Ordering::Relaxed);
         self.progress.parked.store(parking.parked() as u64, Ordering::Relaxed);
+        self.progress.parked_bytes.store(parking.parked_bytes(), Ordering::Relaxed);
         self.progress.connections.store(u64::from(brisk), Ordering::Relaxed);
         self.progress.slow_connections.store(u64::from(slow), Ordering::Relaxed);
     }
@@ -283,6 +293,7 @@ impl Turn {
                 promise.keep(Found::Session(Box::new(session.row), session.certificates));
                 // After it, so that what is reused is never written before it.
                 errands.samples.note(address, &sample, chunk);
+                set(&errands.progress.remembered.addresses, errands.samples.addresses());
             }
             Errand::Policy { promise, mut fetch } => {
                 let is_done = self.hold(fetch.attempt(&errands.net, address)).await;

@@ -83,7 +83,7 @@ pub use opt_out::{OptOut, OptOutError};
 pub use pacing::PacingLimits;
 pub use pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
 pub use plan::{Amount, Plan, plan};
-pub use progress::{Progress, StageProgress};
+pub use progress::{Progress, Remembered, StageProgress};
 pub use scan::{ScanSummary, scan};
 pub use smtp::{Session, probe as probe_smtp};
 pub use source::{Input, LINE_BYTES_MAX, ShapeError, SourceError};

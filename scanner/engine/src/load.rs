@@ -5,23 +5,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+/// A chunk is cut of so small a part of what may be held, where nothing else says when: writing one takes as much memory again.
+const CHUNKS_A_LOAD: u64 = 8;
+
 /// Bytes of rows that wait to be written. What is under way when there are too many still comes on top: the queues
 /// of the pipeline bound it.
 pub(crate) struct Load {
-    bytes: AtomicU64,
+    bytes: Arc<AtomicU64>,
     bytes_max: u64,
     eased: Notify,
 }
 
 impl Load {
-    /// Nothing is held yet, and no more than `bytes_max` should be.
-    pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { bytes: AtomicU64::new(0), bytes_max, eased: Notify::new() })
+    /// No more than `bytes_max` should be held. What is stands in `bytes`, for others to see.
+    pub(crate) fn new(bytes: Arc<AtomicU64>, bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self { bytes, bytes_max, eased: Notify::new() })
     }
 
     /// Whether so much waits to be written that no more should come.
     pub(crate) fn is_heavy(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) >= self.bytes_max
+    }
+
+    /// Whether so much waits to be written that it had better be.
+    pub(crate) fn is_worth_a_chunk(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= self.bytes_max / CHUNKS_A_LOAD
     }
 
     /// Returns when something has been written since the last time. One waits at a time.

@@ -9,13 +9,13 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::iter::Peekable;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::once::{Fold, fingerprint};
+use sha2::{Digest as _, Sha256};
 
 /// Names in memory at most; then they go to the disk.
 const FRESH_NAMES_MAX: usize = 400_000;
@@ -100,6 +100,31 @@ impl NamesSeen {
         }
         self.runs.push(run);
         Ok(())
+    }
+}
+
+/// The first half of a name's SHA-256, so that nobody can bring two names to stand for one.
+fn fingerprint(name: &[u8]) -> u128 {
+    let digest: [u8; 32] = Sha256::digest(name).into();
+    let (half, _) = digest.split_at(DIGEST_BYTES);
+    u128::from_le_bytes(half.try_into().expect("half of 32 bytes is 16"))
+}
+
+/// A digest is its own hash.
+#[derive(Default)]
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_le_bytes(word);
+        }
     }
 }
 

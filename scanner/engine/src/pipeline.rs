@@ -6,7 +6,8 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mxray_evidence::{
@@ -25,10 +26,11 @@ use crate::errands::Errands;
 use crate::events::{Event, EventSink};
 use crate::https::PolicyFetch;
 use crate::net::Net;
+use crate::once::Once;
 use crate::opt_out::{self, Watched};
 use crate::owed::{Owed, OwedPolicy, OwedSession};
 use crate::pacing::{DomainTurns, operator_of};
-use crate::progress::{Progress, StageProgress};
+use crate::progress::{Progress, StageProgress, set};
 use crate::source::Target;
 use crate::tasks::Tasks;
 use crate::tray::{Promise, Tray};
@@ -173,6 +175,11 @@ impl Pipeline {
         });
     }
 
+    /// Whether so many may be connected to that more domains would only wait for their sessions.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.errands.is_behind()
+    }
+
     /// Connects to nobody more; what waits for its turn is put off.
     pub(crate) fn close(&self) {
         self.net.resolver.hurry();
@@ -225,12 +232,12 @@ impl Pipeline {
             Box::pin(self.begin_policy(&row.domain, chunk)).await;
         }
         for host in probed_hosts(&row) {
-            if self.seen().hosts.claim(host.as_bytes()) {
+            if self.is_new(&host, |seen| &mut seen.hosts, &self.progress.remembered.hosts) {
                 self.begin_host(host, chunk).await;
             }
         }
         for sink in report_sinks(&row) {
-            if self.seen().sinks.claim(sink.as_bytes()) {
+            if self.is_new(&sink, |seen| &mut seen.sinks, &self.progress.remembered.sinks) {
                 Box::pin(self.begin_sink(sink, chunk)).await;
             }
         }
@@ -401,8 +408,13 @@ impl Pipeline {
         lookup
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether somebody is yet to look at a name of one kind; from now on somebody does.
+    fn is_new(&self, name: &str, kind: impl Fn(&mut Seen) -> &mut Once, remembered: &AtomicU64) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = kind(&mut seen);
+        let is_new = kind.claim(name.as_bytes());
+        set(remembered, kind.len());
+        is_new
     }
 }
 

@@ -29,6 +29,12 @@ pub struct Progress {
     pub sessions_reused: AtomicU64,
     /// Policy fetches and sessions that wait for their turn, now.
     pub parked: AtomicU64,
+    /// What they take, about, in bytes.
+    pub parked_bytes: AtomicU64,
+    /// Rows that wait to be written, in bytes, about.
+    pub held_bytes: Arc<AtomicU64>,
+    /// What is remembered of things that were seen.
+    pub remembered: Remembered,
     /// Connections that get on, now.
     pub connections: AtomicU64,
     /// Connections that have taken longer than a second, now.
@@ -39,6 +45,19 @@ pub struct Progress {
     pub lines_committed: AtomicU64,
     /// Rows committed, likewise, over all tables.
     pub rows_committed: AtomicU64,
+}
+
+/// How many things of each kind are remembered, so that none is looked at twice.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// MX hosts.
+    pub hosts: AtomicU64,
+    /// Names that TLS reports go to.
+    pub sinks: AtomicU64,
+    /// Certificates that are on the disk.
+    pub certificates: AtomicU64,
+    /// Addresses at which a chain was shown.
+    pub addresses: AtomicU64,
 }
 
 /// Counters of one kind of work.
@@ -78,6 +97,10 @@ impl StageProgress {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+pub(crate) fn set(gauge: &AtomicU64, to: usize) {
+    gauge.store(to as u64, Ordering::Relaxed);
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

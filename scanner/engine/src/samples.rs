@@ -14,6 +14,7 @@ use mxray_evidence::SmtpSessionRow;
 use mxray_protocol::mx_pattern::MxPattern;
 
 use crate::certificate;
+use crate::once::Table;
 use crate::smtp::Session;
 
 /// Addresses whose chains are compared. Those that come later are asked every name.
@@ -31,21 +32,20 @@ pub(crate) struct Samples {
 
 #[derive(Default)]
 struct State {
-    by_address: HashMap<IpAddr, Shown>,
-    settled: usize,
+    /// By the octets of an address. There may be millions, most of them with one name.
+    shown: Table<Shown>,
+    settled: HashMap<IpAddr, Sample>,
 }
 
-enum Shown {
-    /// So many names were shown this chain.
-    One { chain: u64, names: u32 },
-    /// Enough of them.
-    Enough(Box<Sample>),
-    /// The chain depends on the name, or on chance.
-    Several,
-}
-
-struct Sample {
+/// The first chain that was shown at an address.
+struct Shown {
     chain: u64,
+    /// To so many names, as far as they are counted; or others were shown another.
+    names: Option<u32>,
+}
+
+/// What enough names were shown.
+struct Sample {
     row: SmtpSessionRow,
     /// The chunk before which the session is not written.
     chunk: u32,
@@ -61,39 +61,28 @@ impl Samples {
 
     /// Counts a session that was held. `chunk` is that of its promise.
     pub(crate) fn note(&self, address: IpAddr, session: &Session, chunk: u32) {
-        let shown = session.row.tls.as_ref().map(|tls| &tls.chain).filter(|chain| !chain.is_empty());
-        let (Some(shown), true) = (shown, self.wanted > 0) else { return };
-        let chain = self.hasher.hash_one(shown);
+        let chain = session.row.tls.as_ref().map(|tls| &tls.chain).filter(|chain| !chain.is_empty());
+        let (Some(chain), true) = (chain, self.wanted > 0) else { return };
+        let (chain, key) = (self.hasher.hash_one(chain), octets(address));
         let mut state = self.state();
-        let State { by_address, settled } = &mut *state;
-        let has_room = by_address.len() < ADDRESSES_MAX;
-        let Some(entry) = by_address.get_mut(&address) else {
-            if has_room {
-                by_address.insert(address, Shown::One { chain, names: 0 });
-                drop(state);
-                self.note(address, session, chunk);
-            }
-            return;
-        };
-        match entry {
-            Shown::One { chain: first, names } if *first == chain => {
-                // One that broke off, or did not prove its key, is no sample.
-                if !is_sample(&session.row) {
-                    return;
-                }
-                *names += 1;
-                if *names >= self.wanted && *settled < SETTLED_MAX {
-                    *settled += 1;
-                    let ids = session.certificates.first().map(|leaf| ids(leaf)).unwrap_or_default();
-                    *entry = Shown::Enough(Box::new(Sample { chain, row: session.row.clone(), chunk, ids }));
-                }
-            }
-            Shown::Enough(sample) if sample.chain == chain => {}
-            other => {
-                if matches!(other, Shown::Enough(_)) {
-                    *settled -= 1;
-                }
-                *other = Shown::Several;
+        let State { shown, settled } = &mut *state;
+        if shown.get(&key).is_none() && shown.len() < ADDRESSES_MAX {
+            shown.insert(&key, Shown { chain, names: Some(0) });
+        }
+        let Some(Shown { chain: first, names }) = shown.get_mut(&key) else { return };
+        if *first != chain {
+            // The chain depends on the name, or on chance.
+            *names = None;
+            settled.remove(&address);
+        } else if let Some(names) = names
+            && !settled.contains_key(&address)
+            // One that broke off, or did not prove its key, is no sample.
+            && is_sample(&session.row)
+        {
+            *names = names.saturating_add(1);
+            if *names >= self.wanted && settled.len() < SETTLED_MAX {
+                let ids = session.certificates.first().map(|leaf| ids(leaf)).unwrap_or_default();
+                settled.insert(address, Sample { row: session.row.clone(), chunk, ids });
             }
         }
     }
@@ -112,6 +101,11 @@ impl Samples {
         Some((row, sample.chunk))
     }
 
+    /// Addresses that something is remembered of.
+    pub(crate) fn addresses(&self) -> usize {
+        self.state().shown.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,10 +113,14 @@ impl Samples {
 
 impl State {
     fn sample(&self, address: IpAddr, host: &str) -> Option<&Sample> {
-        match self.by_address.get(&address)? {
-            Shown::Enough(sample) => sample.ids.iter().any(|id| id.matches(host)).then_some(sample),
-            _ => None,
-        }
+        self.settled.get(&address).filter(|sample| sample.ids.iter().any(|id| id.matches(host)))
+    }
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
     }
 }
 

@@ -110,7 +110,7 @@ pub async fn scan(
     announce(&mut run, &config, &progress, &events, owed.len())?;
     let (deliveries, delivered) = mpsc::channel();
     let next_chunk = run.journal.entries().len() as u32;
-    let load = Load::new(config.held_bytes_max);
+    let load = Load::new(Arc::clone(&progress.held_bytes), config.held_bytes_max);
     let tray = Tray::new(&load);
     let cutter = Cutter::new(deliveries, &config, next_chunk, mark, load, Arc::clone(&tray));
     let seen = Seen { hosts, sinks };

@@ -202,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_goes_to_no_chunk_before_that_of_its_domain() {
-        let load = Load::new(1);
+        let load = Load::new(Arc::default(), 1);
         let tray = Tray::new(&load);
         let (early, late) = (tray.promise("a", 2), tray.promise("b", 5));
         late.keep(host("b"));
@@ -216,7 +216,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_quiet_when_nobody_is_at_work() {
-        let tray = Tray::new(&Load::new(1));
+        let tray = Tray::new(&Load::new(Arc::default(), 1));
         let (attendance, kept) = (tray.attend(), tray.promise("a", 0));
         let another = kept.another("b");
         drop(attendance);
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_broken_promise_is_named() {
-        let tray = Tray::new(&Load::new(1));
+        let tray = Tray::new(&Load::new(Arc::default(), 1));
         drop(tray.promise("mx.example", 0));
         drop(tray.promise("other.example", 0));
         assert_eq!(tray.broken().as_deref(), Some("mx.example"));

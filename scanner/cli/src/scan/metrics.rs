@@ -184,6 +184,7 @@ fn text(progress: &Progress, reading: &Reading) -> String {
     );
     page.sample("mxray_connections", &[("pace", "brisk")], load(&progress.connections));
     page.sample("mxray_connections", &[("pace", "slow")], load(&progress.slow_connections));
+    memory(&mut page, progress);
     page.family("mxray_work_done_total", "counter", "Pieces of work that have ended, however, by stage.");
     for (stage, reading) in &reading.stages {
         page.sample("mxray_work_done_total", &[("stage", stage)], reading.done as f64);
@@ -219,6 +220,33 @@ fn text(progress: &Progress, reading: &Reading) -> String {
     reading.eta_seconds.into_iter().for_each(|eta| page.sample("mxray_eta_seconds", &[], eta));
     process(&mut page);
     page.text
+}
+
+/// What takes memory.
+fn memory(page: &mut Page, progress: &Progress) {
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
+    page.family("mxray_parked_bytes", "gauge", "What is parked: what it takes in memory, about.");
+    page.sample("mxray_parked_bytes", &[], load(&progress.parked_bytes));
+    page.family(
+        "mxray_held_bytes",
+        "gauge",
+        "Rows that wait to be written: what they take in memory, about.",
+    );
+    page.sample("mxray_held_bytes", &[], load(&progress.held_bytes));
+    page.family(
+        "mxray_remembered",
+        "gauge",
+        "Things of which it is remembered that they were seen, by kind, so that none is looked at twice.",
+    );
+    let remembered = &progress.remembered;
+    for (kind, count) in [
+        ("mail_hosts", &remembered.hosts),
+        ("report_sinks", &remembered.sinks),
+        ("certificates", &remembered.certificates),
+        ("addresses", &remembered.addresses),
+    ] {
+        page.sample("mxray_remembered", &[("kind", kind)], load(count));
+    }
 }
 
 /// What Prometheus' own libraries say of a process, under their names.

@@ -24,6 +24,13 @@ use super::{PacingLimits, prefix_of};
 const STARTS_A_SWEEP: u32 = 4096;
 /// However much is parked elsewhere, a lane may hold so many: nobody's million keeps another from his turn.
 const LANE_ALWAYS_MAX: usize = 64;
+/// What such lanes may take beyond what there is room for: this part of it, and never less than so many bytes.
+const SPARE_ROOM: u64 = 4;
+const SPARE_BYTES_MIN: u64 = 1 << 20;
+/// What a lane takes while it holds anything, about: itself, its place at the key at which it waits, and that key.
+const LANE_BYTES: u32 = 320;
+/// Lanes that wait for one of this machine's places, at most, before it is said that no more should come.
+const READY_MAX: usize = 16_384;
 
 /// Parked work, by address.
 pub(crate) struct Parking<T> {
@@ -175,11 +182,16 @@ impl<T> Parking<T> {
             queue: VecDeque::new(),
             stand: Stand::Idle,
         });
-        if self.parked_bytes >= self.parked_bytes_max && lane.queue.len() >= LANE_ALWAYS_MAX {
+        let is_short = lane.queue.len() < LANE_ALWAYS_MAX;
+        let spare = if is_short { (self.parked_bytes_max / SPARE_ROOM).max(SPARE_BYTES_MIN) } else { 0 };
+        if self.parked_bytes >= self.parked_bytes_max.saturating_add(spare) {
+            self.forget_if_idle(address, now);
             return Err(work);
         }
+        let mut bytes = bytes;
         if lane.queue.is_empty() {
             lane.queue.reserve_exact(1);
+            bytes += LANE_BYTES;
         }
         lane.queue.push_back(Parked { operator, bytes, work });
         self.parked += 1;
@@ -276,6 +288,16 @@ impl<T> Parking<T> {
     /// Pieces of work that are parked.
     pub(crate) fn parked(&self) -> usize {
         self.parked
+    }
+
+    /// What they take, about.
+    pub(crate) fn parked_bytes(&self) -> u64 {
+        self.parked_bytes
+    }
+
+    /// Whether so much waits for one of this machine's places, and for nobody else's, that no more should come.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.ready.len() >= READY_MAX
     }
 
     /// Connections that get on, and connections that have taken long.

@@ -302,7 +302,8 @@ fn what_has_become_needless_takes_nobodys_turn() {
 
 #[test]
 fn there_is_room_for_so_much_and_always_for_a_little() {
-    let mut parking = Parking::new(&PacingLimits { address_connections_max: 1, ..UNLIMITED }, 1_000);
+    let room = u64::from(LANE_BYTES) + 1_000;
+    let mut parking = Parking::new(&PacingLimits { address_connections_max: 1, ..UNLIMITED }, room);
     let (now, crowd) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
     let parked = (0..5_000).filter(|work| parking.park(crowd, None, *work, 1, now).is_ok()).count();
     assert_eq!(parked, 1_000);
@@ -310,8 +311,44 @@ fn there_is_room_for_so_much_and_always_for_a_little() {
     let parked = (0..5_000).filter(|work| parking.park(other, None, *work, 1, now).is_ok()).count();
     assert_eq!(parked, LANE_ALWAYS_MAX);
     assert_eq!(parking.clear().len(), 1_000 + LANE_ALWAYS_MAX);
-    assert_eq!(parking.parked(), 0);
+    assert_eq!((parking.parked(), parking.parked_bytes()), (0, 0));
     assert!(matches!(parking.next(now, |_, _| false), Next::Wait(None)));
+}
+
+#[test]
+fn a_million_addresses_with_one_piece_each_find_room_for_so_many() {
+    for room in [0, 40 << 20] {
+        let mut parking = Parking::new(&PacingLimits { prefix_connections_max: 1, ..UNLIMITED }, room);
+        let now = Instant::now();
+        let addresses = (0..1_000_000_u32).map(|n| IpAddr::from((10_u32 << 24 | n).to_be_bytes()));
+        let parked = addresses.filter(|address| parking.park(*address, None, 0, 160, now).is_ok()).count();
+        let most = (room + (room / SPARE_ROOM).max(SPARE_BYTES_MIN)) as usize;
+        assert_eq!(parked, most.div_ceil(160 + LANE_BYTES as usize));
+        assert_eq!(parking.keys(), parked, "who found no room is not remembered");
+    }
+}
+
+#[test]
+fn it_is_behind_when_too_much_waits_for_this_machine_alone() {
+    let limits = PacingLimits { connections_max: 1, address_connections_max: 1, ..UNLIMITED };
+    let mut desk = Desk::new(&limits);
+    let addresses = |from: u8, count: u32| {
+        (0..count).map(move |n| IpAddr::from((u32::from(from) << 24 | n).to_be_bytes()).to_string())
+    };
+    // What waits at one address waits for that.
+    (0..100_000).for_each(|work| desk.park("192.0.2.1", None, work));
+    let held = desk.started();
+    assert!(!desk.parking.is_behind());
+    addresses(10, READY_MAX as u32).for_each(|address| desk.park(&address, None, 0));
+    assert_eq!(desk.started().len(), 0);
+    assert!(desk.parking.is_behind());
+    desk.give_back(held);
+    let held = desk.started();
+    assert_eq!((held.len(), desk.parking.is_behind()), (1, true), "the crowd's next stands behind them");
+    desk.give_back(held);
+    let held = desk.started();
+    assert_eq!((held.len(), desk.parking.is_behind()), (1, false));
+    desk.give_back(held);
 }
 
 #[test]
