@@ -4,7 +4,7 @@
 //! two are not known before a run is there, so that this is no [`Table`].
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -17,6 +17,7 @@ use crate::column::{Column, Kind, text, time, u16, u32, u64};
 use crate::derived::VerdictRow;
 use crate::part::{ROWS_PER_BATCH, finish, properties};
 use crate::table::{Home, Table, TableDoc};
+use crate::unnamed::Unnamed;
 use crate::{FinishedPart, Micros, PartError, PartLabel};
 
 /// The table's name.
@@ -185,8 +186,7 @@ pub struct FlatWriter {
     schema: SchemaRef,
     facts: Vec<FieldRef>,
     inputs: Vec<String>,
-    tmp: PathBuf,
-    path: PathBuf,
+    file: Unnamed,
     rows: u64,
 }
 
@@ -198,8 +198,7 @@ impl FlatWriter {
         rules: &[String],
         inputs: Vec<(String, String)>,
     ) -> Result<Self, PartError> {
-        let tmp = path.with_extension("parquet.tmp");
-        let file = File::create(&tmp).map_err(|e| PartError::new("creating", &tmp, e))?;
+        let (unnamed, file) = Unnamed::create(path)?;
         let text = |name: &String, nullable| Arc::new(Field::new(name, DataType::Utf8, nullable));
         let fixed = columns().iter().map(|column| Arc::new(column.field())).collect::<Vec<_>>();
         let fields = fixed
@@ -209,24 +208,24 @@ impl FlatWriter {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let writer =
             ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties(NAME, &columns(), label)))
-                .map_err(|e| PartError::new("creating", &tmp, e))?;
+                .map_err(|e| PartError::new("creating", unnamed.tmp(), e))?;
         let facts = fact_columns().iter().map(|column| Arc::new(column.field())).collect();
         let inputs = inputs.into_iter().map(|(name, _)| name).collect();
-        Ok(Self { writer, schema, facts, inputs, tmp, path: path.to_owned(), rows: 0 })
+        Ok(Self { writer, schema, facts, inputs, file: unnamed, rows: 0 })
     }
 
     /// Appends rows, in order.
     pub fn write(&mut self, rows: &[FlatRow]) -> Result<(), PartError> {
         for rows in rows.chunks(ROWS_PER_BATCH) {
             let batch = self.batch(rows)?;
-            self.writer.write(&batch).map_err(|e| PartError::new("writing", &self.tmp, e))?;
+            self.writer.write(&batch).map_err(|e| PartError::new("writing", self.file.tmp(), e))?;
         }
         self.rows += rows.len() as u64;
         Ok(())
     }
 
     fn batch(&self, rows: &[FlatRow]) -> Result<RecordBatch, PartError> {
-        let converting = |e| PartError::new("converting rows for", &self.tmp, e);
+        let converting = |e| PartError::new("converting rows for", self.file.tmp(), e);
         let verdicts: Vec<&VerdictRow> = rows.iter().map(|row| &row.verdict).collect();
         let facts: Vec<&Facts> = rows.iter().map(|row| &row.facts).collect();
         let verdicts = serde_arrow::to_record_batch(&VerdictRow::fields(), &verdicts).map_err(converting)?;
@@ -250,11 +249,11 @@ impl FlatWriter {
             arrays.push(Arc::new(values.collect::<StringArray>()));
         }
         RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map_err(|e| PartError::new("converting rows for", &self.tmp, e))
+            .map_err(|e| PartError::new("converting rows for", self.file.tmp(), e))
     }
 
     /// Completes and syncs the file, still under its temporary name.
     pub fn finish(self) -> Result<FinishedPart, PartError> {
-        finish(self.writer, self.tmp, self.path, self.rows)
+        finish(self.writer, self.file, self.rows)
     }
 }

@@ -30,6 +30,7 @@ mod security;
 mod sink;
 mod table;
 pub mod tls_reports;
+mod unnamed;
 
 pub use certificate::{CertificateRow, Digest, TlsObservation};
 pub use column::{Column, Kind};
@@ -49,6 +50,7 @@ pub use security::{ExtendedError, Security};
 pub use serde_bytes::ByteBuf;
 pub use sink::ReportSinkRow;
 pub use table::{Home, Table, TableDoc, tables};
+pub use unnamed::Unnamed;
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
 pub type Micros = i64;

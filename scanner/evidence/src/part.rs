@@ -1,7 +1,7 @@
 //! Part files: written whole, synced, and only then given their name.
 
 use std::borrow::Borrow;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::cells::Cell;
 use crate::column::{Column, Kind};
+use crate::unnamed::Unnamed;
 use crate::{Gathered, SCHEMA_VERSION, Table};
 
 /// Rows converted to Arrow at a time: bounds the copy, not the file.
@@ -90,12 +91,11 @@ pub struct PartLabel {
 
 /// Writes one part file: rows in, a file under its final name out, or none at all.
 ///
-/// The file is invisible to readers (its name ends in `.tmp`) until [`FinishedPart::publish`].
+/// The file is invisible to readers (its name ends in `.tmp`) until [`FinishedPart::publish`], and removed where it does not come to that.
 pub struct PartWriter<T> {
     writer: ArrowWriter<File>,
     fields: Vec<FieldRef>,
-    tmp: PathBuf,
-    path: PathBuf,
+    file: Unnamed,
     rows: u64,
     row: std::marker::PhantomData<T>,
 }
@@ -103,21 +103,20 @@ pub struct PartWriter<T> {
 impl<T: Table> PartWriter<T> {
     /// Opens `path` (as `path.tmp`) for rows of `T`.
     pub fn create(path: &Path, label: &PartLabel) -> Result<Self, PartError> {
-        let tmp = path.with_extension("parquet.tmp");
-        let file = File::create(&tmp).map_err(|e| PartError::new("creating", &tmp, e))?;
+        let (unnamed, file) = Unnamed::create(path)?;
         let fields = T::fields();
         let schema = Arc::new(Schema::new(fields.clone()));
         let writer = ArrowWriter::try_new(file, schema, Some(properties(T::NAME, &T::columns(), label)))
-            .map_err(|e| PartError::new("creating", &tmp, e))?;
-        Ok(Self { writer, fields, tmp, path: path.to_owned(), rows: 0, row: std::marker::PhantomData })
+            .map_err(|e| PartError::new("creating", unnamed.tmp(), e))?;
+        Ok(Self { writer, fields, file: unnamed, rows: 0, row: std::marker::PhantomData })
     }
 
     /// Appends rows, in order: the rows themselves, or boxes of them.
     pub fn write<R: Borrow<T> + Serialize>(&mut self, rows: &[R]) -> Result<(), PartError> {
         for batch in rows.chunks(ROWS_PER_BATCH) {
             let batch = serde_arrow::to_record_batch(&self.fields, &batch)
-                .map_err(|e| PartError::new("converting rows for", &self.tmp, e))?;
-            self.writer.write(&batch).map_err(|e| PartError::new("writing", &self.tmp, e))?;
+                .map_err(|e| PartError::new("converting rows for", self.file.tmp(), e))?;
+            self.writer.write(&batch).map_err(|e| PartError::new("writing", self.file.tmp(), e))?;
         }
         self.rows += rows.len() as u64;
         Ok(())
@@ -130,7 +129,7 @@ impl<T: Table> PartWriter<T> {
     {
         let written =
             rows.in_order(ROWS_PER_BATCH, |batch| self.writer.write(batch).map_err(Unwritten::from));
-        written.map_err(|Unwritten { doing, source }| PartError { doing, path: self.tmp.clone(), source })?;
+        written.map_err(|Unwritten { doing, source }| PartError::new(doing, self.file.tmp(), source))?;
         self.rows += rows.len() as u64;
         Ok(())
     }
@@ -142,40 +141,33 @@ impl<T: Table> PartWriter<T> {
 
     /// Completes and syncs the file, still under its temporary name.
     pub fn finish(self) -> Result<FinishedPart, PartError> {
-        finish(self.writer, self.tmp, self.path, self.rows)
+        finish(self.writer, self.file, self.rows)
     }
 }
 
 /// Completes and syncs a file, still under its temporary name.
 pub(crate) fn finish(
     mut writer: ArrowWriter<File>,
-    tmp: PathBuf,
-    path: PathBuf,
+    file: Unnamed,
     rows: u64,
 ) -> Result<FinishedPart, PartError> {
     // Not into_inner(), which flushes as well, but makes words of the error: a full disk could not be told any more.
-    writer.finish().map_err(|e| PartError::new("finishing", &tmp, e))?;
-    writer.inner().sync_all().map_err(|e| PartError::new("syncing", &tmp, e))?;
-    Ok(FinishedPart { tmp, path, rows })
+    writer.finish().map_err(|e| PartError::new("finishing", file.tmp(), e))?;
+    writer.inner().sync_all().map_err(|e| PartError::new("syncing", file.tmp(), e))?;
+    Ok(FinishedPart { file, rows })
 }
 
 /// A part that is whole and on the disk, and not yet under its name.
-#[must_use = "a part that is not published is a temporary file"]
+#[must_use = "a part that is not published is removed"]
 pub struct FinishedPart {
-    tmp: PathBuf,
-    path: PathBuf,
+    file: Unnamed,
     rows: u64,
 }
 
 impl FinishedPart {
     /// Gives the part its name, replacing what a crashed run may have left there, and syncs the folder.
     pub fn publish(self) -> Result<u64, PartError> {
-        fs::rename(&self.tmp, &self.path).map_err(|e| PartError::new("renaming", &self.tmp, e))?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)
-                .and_then(|dir| dir.sync_all())
-                .map_err(|e| PartError::new("syncing", folder, e))?;
-        }
+        self.file.publish()?;
         Ok(self.rows)
     }
 }

@@ -295,6 +295,22 @@ fn an_empty_part_opens() {
 }
 
 #[test]
+fn a_part_that_is_not_published_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("part-000000.parquet");
+    let files = || fs::read_dir(folder.path()).expect("a folder").count();
+    let create = || PartWriter::<RejectRow>::create(&path, &label()).expect("create");
+    let begun = create();
+    assert_eq!(files(), 1);
+    drop(begun);
+    assert_eq!(files(), 0, "given up while it is written");
+    drop(create().finish().expect("finish"));
+    assert_eq!(files(), 0, "given up when it is whole");
+    create().finish().expect("finish").publish().expect("publish");
+    assert!(path.is_file() && files() == 1);
+}
+
+#[test]
 fn a_disk_that_is_full_at_the_last_flush_is_told_as_that() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("part-000000.parquet");

@@ -1,7 +1,6 @@
 //! The answer to a query, in the forms that people and programs ask for.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use arrow::json::LineDelimitedWriter;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::common::collect;
+use mxray_evidence::Unnamed;
 use parquet::arrow::ArrowWriter;
 
 use crate::StudyError;
@@ -83,14 +83,14 @@ impl Answer {
 
     /// Writes it as a Parquet file, as the rows come. The file has its name once it is whole.
     pub async fn write_parquet(mut self, path: &Path) -> Result<(), StudyError> {
-        let tmp = path.with_extension("parquet.tmp");
-        let file = File::create(&tmp).map_err(StudyError::file("creating", &tmp))?;
+        let (unnamed, file) = Unnamed::create(path)?;
         let mut writer = ArrowWriter::try_new(file, self.schema(), None).map_err(written)?;
         while let Some(batch) = self.next().await? {
             writer.write(&batch).map_err(written)?;
         }
         let file = writer.into_inner().map_err(written)?;
-        file.sync_all().and_then(|()| fs::rename(&tmp, path)).map_err(StudyError::file("writing", path))
+        file.sync_all().map_err(StudyError::file("writing", path))?;
+        Ok(unnamed.publish()?)
     }
 
     /// The next rows.

@@ -64,6 +64,13 @@ fn the_demo_agrees_with_its_truth_and_its_run_can_be_worked_on() {
     let said = run(&["export", &run_folder, "--out", flat.to_str().unwrap()]);
     assert_eq!((said.code, said.stdout), (0, format!("{}\n", flat.display())), "{}", said.stderr);
     two_engines_have_one_answer(&run_folder, &report, &flat);
+    let here = std::process::Command::new(env!("CARGO_BIN_EXE_mxray"))
+        .args(["export", &run_folder, "--out", "here.parquet"])
+        .current_dir(demo.folder.path())
+        .output()
+        .unwrap();
+    assert!(here.status.success(), "a name without a folder: {}", String::from_utf8_lossy(&here.stderr));
+    assert_eq!(fs::read(demo.folder.path().join("here.parquet")).unwrap(), fs::read(&flat).unwrap());
 
     let later = run(&["classify", &run_folder, "--at", "2040-01-01"]);
     assert!(later.stdout.contains("at-20400101T000000Z"), "{}", later.stdout);
