@@ -47,13 +47,15 @@ pub struct Report {
 }
 
 /// Writes `index.html`, `report.md`, `report.tex`, a CSV, a JSON and a LaTeX file a table and an SVG file a figure into `out`, from a
-/// classification of each of `runs`, named by its id. The same classifications give the same bytes.
+/// classification of each of `runs`, named by its id. The same classifications give the same bytes. `doing` is told what is being made:
+/// over millions of domains a table can take a minute.
 ///
 /// Must be awaited inside a tokio runtime. `runs` must not be empty.
 pub async fn report(
     runs: &[(RunDir, String)],
     out: &Path,
     options: &ReportOptions,
+    doing: &mut dyn FnMut(&str),
 ) -> Result<Report, StudyError> {
     let mut studied = runs.iter().map(|(run, id)| Studied::read(run, id)).collect::<Result<Vec<_>, _>>()?;
     studied.sort_by(|a, b| {
@@ -63,18 +65,22 @@ pub async fn report(
     fs::create_dir_all(out).map_err(StudyError::file("creating", out))?;
     let session = Session::open(&newest.run, Some(&newest.classified.id))?;
     for (name, sql) in DERIVED {
+        doing(&format!("counting {name}"));
         session.keep(name, sql).await?;
     }
+    doing("counting the series");
     gather_series(&session, &studied).await?;
     let fraction = options.sample_of.map(|of| newest.classified.domains as f64 / of.max(1) as f64);
     let mut tables = Vec::new();
-    for section in SECTIONS {
+    for (number, section) in SECTIONS.iter().enumerate() {
+        doing(&format!("table {} of {}: {}", number + 1, SECTIONS.len(), section.name));
         let rows = session.ask(section.sql).await?.into_rows().await?;
         tables.push(ReportTable::new(section, rows, fraction)?);
     }
     let figures = figures(&tables);
     let provenance = Provenance::of(newest, studied.len(), options);
     let markdown = markdown(&provenance, &tables);
+    doing("the domains on the page");
     let roll = Roll::gather(&newest.run, &newest.classified.id)?;
     let page = page(&provenance, &tables, &figures, &roll)?;
     let files = write(out, &markdown, &page, &tables, &figures)?;

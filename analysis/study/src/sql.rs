@@ -32,8 +32,9 @@ pub use answer::Answer;
 pub(crate) use answer::grid;
 use parts::PartsTable;
 
-/// Memory that a query may take for sorting, grouping and joining; what needs more is put into temporary files.
-const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Memory that a query may take for sorting, grouping and joining. What needs more is put into temporary files, but for the side of a
+/// join that is kept: there the query fails and says so.
+const MEMORY_BYTES_MAX: usize = 512 << 20;
 
 /// Answers `sql` over a run: its evidence, and the classification `id`, if there is one.
 ///

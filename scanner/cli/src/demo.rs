@@ -112,7 +112,8 @@ async fn demonstrate(args: &DemoArgs, folder: PathBuf) -> Result<Outcome, Failur
     line.doing("comparing it with the truth");
     let agreement = mxray_study::compare(&run, &classified.id, &folder.join("lab/truth"))?;
     let of = [(run, classified.id.clone())];
-    let report = mxray_study::report(&of, &folder.join("report"), &ReportOptions::default()).await?;
+    let report =
+        mxray_study::report(&of, &folder.join("report"), &ReportOptions::default(), &mut |_| {}).await?;
     lab.stop().await.environment(|| "ending the lab".to_owned())?;
     Ok(Outcome { folder, scanned, scan_time, classified, report, agreement })
 }

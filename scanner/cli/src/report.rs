@@ -7,6 +7,7 @@ use mxray_evidence::RunDir;
 use mxray_study::ReportOptions;
 
 use crate::exit::{Exit, Failure};
+use crate::progress_line::ProgressLine;
 use crate::run_folder;
 use crate::runtime;
 use crate::stdout;
@@ -46,7 +47,10 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     };
     let runs = args.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let options = ReportOptions { sample_of: args.sample_of };
-    let report = runtime::start()?.block_on(mxray_study::report(&runs, &args.out, &options))?;
+    let mut line = ProgressLine::start();
+    let doing = &mut |what: &str| line.doing(what);
+    let report = runtime::start()?.block_on(mxray_study::report(&runs, &args.out, &options, doing))?;
+    drop(line);
     let paths: Vec<String> = report.files.iter().map(|path| path.display().to_string()).collect();
     stdout::write(&(paths.join("\n") + "\n"))?;
     Ok(Exit::Done)

@@ -50,14 +50,17 @@ struct Words {
 impl Words {
     /// A word as it may be shown: what strangers wrote is made printable here.
     fn push(&mut self, word: &str) {
-        let word = &*printable(word);
-        let number = self.numbers.get(word).copied().unwrap_or_else(|| {
+        let number = self.number(&printable(word));
+        self.of.push(number);
+    }
+
+    fn number(&mut self, word: &str) -> u32 {
+        self.numbers.get(word).copied().unwrap_or_else(|| {
             let number = self.list.len() as u32;
             self.list.push(word.to_owned());
             self.numbers.insert(word.to_owned(), number);
             number
-        });
-        self.of.push(number);
+        })
     }
 }
 
@@ -237,37 +240,69 @@ impl PartialOrd for Kept {
 
 impl Findings {
     fn gather(run: &RunDir, id: &str, places: &HashMap<String, u32>) -> Result<Self, StudyError> {
-        let mut rows: Vec<(u32, FindingRow)> = Vec::new();
-        for_each::<FindingRow>(run, id, |finding| {
-            if let Some(place) = places.get(&finding.domain) {
-                rows.push((*place, finding));
-            }
-        })?;
-        // Those of a domain are in the order of the rules already.
-        rows.sort_by_key(|(place, _)| *place);
-        let mut all = Self { left_out: rows.len().saturating_sub(FINDINGS_MAX) as u64, ..Self::default() };
-        rows.truncate(FINDINGS_MAX);
         let numbers: HashMap<&str, u16> = mxray_rules::rules()
             .iter()
             .enumerate()
             .map(|(number, rule)| (rule.name, number as u16))
             .collect();
-        for (place, finding) in &rows {
+        let mut told = Told::default();
+        for_each::<FindingRow>(run, id, |finding| {
+            let rule = numbers.get(finding.rule.as_str());
+            if let (Some(place), Some(rule)) = (places.get(&finding.domain), rule) {
+                told.push(*place, *rule, &finding);
+            }
+        })?;
+        told.keep_the_worst();
+        let mut all = Self { left_out: told.left_out, ..Self::default() };
+        for (place, rule, words) in &told.findings {
             while all.starts.len() <= *place as usize {
                 all.starts.push(all.rule.len() as u32);
             }
-            let Some(number) = numbers.get(finding.rule.as_str()) else { continue };
-            all.rule.push(*number);
-            all.outcome.push(&finding.outcome);
-            all.effect.push(&finding.effect);
-            all.subject.push(&finding.subject);
-            all.cause.push(finding.cause.as_deref().unwrap_or_default());
-            all.detail.push(finding.detail.as_deref().unwrap_or_default());
+            all.rule.push(*rule);
+            let columns =
+                [&mut all.outcome, &mut all.effect, &mut all.subject, &mut all.cause, &mut all.detail];
+            columns.into_iter().zip(words).for_each(|(column, word)| column.push(told.word(*word)));
         }
         while all.starts.len() <= places.len() {
             all.starts.push(all.rule.len() as u32);
         }
         Ok(all)
+    }
+}
+
+/// Findings of the domains on the page while they are gathered: a few numbers each, and no more than twice what a page holds.
+#[derive(Default)]
+struct Told {
+    /// The domain's place, the rule, and the words by number, as they were found: outcome, effect, subject, cause, detail.
+    findings: Vec<(u32, u16, [u32; 5])>,
+    words: Words,
+    left_out: u64,
+}
+
+impl Told {
+    fn push(&mut self, place: u32, rule: u16, finding: &FindingRow) {
+        let words = [
+            finding.outcome.as_str(),
+            &finding.effect,
+            &finding.subject,
+            finding.cause.as_deref().unwrap_or_default(),
+            finding.detail.as_deref().unwrap_or_default(),
+        ];
+        self.findings.push((place, rule, words.map(|word| self.words.number(word))));
+        if self.findings.len() >= 2 * FINDINGS_MAX {
+            self.keep_the_worst();
+        }
+    }
+
+    /// Puts them in the order of the page, and drops what it has no room for. Those of a domain are in the order of the rules already.
+    fn keep_the_worst(&mut self) {
+        self.findings.sort_by_key(|(place, ..)| *place);
+        self.left_out += self.findings.len().saturating_sub(FINDINGS_MAX) as u64;
+        self.findings.truncate(FINDINGS_MAX);
+    }
+
+    fn word(&self, number: u32) -> &str {
+        &self.words.list[number as usize]
     }
 }
 

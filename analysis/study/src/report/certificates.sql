@@ -58,8 +58,8 @@ answers AS (
                 ELSE '398 days and more'
             END
         END AS value
-    FROM facts
-    CROSS JOIN questions
+    FROM questions
+    CROSS JOIN facts
     WHERE is_read
 ),
 counts AS (

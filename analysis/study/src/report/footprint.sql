@@ -1,31 +1,12 @@
 -- What the scan did to the network: questions, connections and sessions, as far as the evidence shows. Opening a session once
 -- more after a refusal counts each time (`attempts`).
-WITH lookups AS (
-    SELECT mx['queries'] AS queries, mx['tcp'] AS tcp, mx['rcode'] AS rcode FROM domains
-    UNION ALL
-    SELECT ns['queries'], ns['tcp'], ns['rcode'] FROM domains
-    UNION ALL
-    SELECT sts_txt['queries'], sts_txt['tcp'], sts_txt['rcode'] FROM domains
-    UNION ALL
-    SELECT tlsrpt_txt['queries'], tlsrpt_txt['tcp'], tlsrpt_txt['rcode'] FROM domains
-    UNION ALL
-    SELECT a['queries'], a['tcp'], a['rcode'] FROM policies
-    UNION ALL
-    SELECT aaaa['queries'], aaaa['tcp'], aaaa['rcode'] FROM policies
-    UNION ALL
-    SELECT a['queries'], a['tcp'], a['rcode'] FROM mail_hosts
-    UNION ALL
-    SELECT aaaa['queries'], aaaa['tcp'], aaaa['rcode'] FROM mail_hosts
-    UNION ALL
-    SELECT tlsa['queries'], tlsa['tcp'], tlsa['rcode'] FROM mail_hosts
-),
-dns AS (
+WITH dns AS (
     SELECT
-        count(*) AS lookups,
-        sum(queries) AS queries,
-        count(*) FILTER (WHERE tcp) AS over_tcp,
-        count(*) FILTER (WHERE rcode IS NULL AND queries > 0) AS silent,
-        count(*) FILTER (WHERE rcode = 2) AS servfail
+        sum(lookups) AS lookups,
+        sum(lookups * queries) AS queries,
+        sum(lookups) FILTER (WHERE tcp) AS over_tcp,
+        sum(lookups) FILTER (WHERE rcode IS NULL AND queries > 0) AS silent,
+        sum(lookups) FILTER (WHERE rcode = 2) AS servfail
     FROM lookups
 ),
 https AS (

@@ -1,41 +1,77 @@
 -- The breakdown of the IMC 2025 study (table imc2025), of this run, beside the study's own figures.
-WITH found AS (
+WITH causes AS (
+    -- Sub-causes, of the few domains that violate a rule of which a row wants one.
     SELECT
         domain,
+        bool_or(rule = 'sts-fetch-status') AS status_404,
+        bool_or(cause = 'label') AS label,
+        bool_or(cause = 'mta-sts-host') AS mta_sts,
+        bool_or(cause = 'domain') AS other_domain,
+        bool_or(cause = 'typo') AS typo
+    FROM findings
+    WHERE outcome = 'violation' AND (
+        rule = 'sts-fetch-status' AND cause = '404'
+        OR rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some')
+            AND cause IN ('label', 'mta-sts-host', 'domain', 'typo')
+    )
+    GROUP BY domain
+),
+-- Domains with a record by all that a row can ask of them, with how many are so.
+alike AS (
+    SELECT
+        record,
+        policy,
+        mode,
+        mx,
+        certificates,
+        policy_hosting,
+        mx_hosting,
+        outcomes,
+        coalesce(status_404, FALSE) AS is_404,
+        coalesce(label, FALSE) AS is_label,
+        coalesce(mta_sts, FALSE) AS is_mta_sts,
+        coalesce(other_domain, FALSE) AS is_other_domain,
+        coalesce(typo, FALSE) AS is_typo,
+        count(*) AS domains
+    -- In this order, since it is the left side that an engine may hold in memory.
+    FROM causes
+    RIGHT JOIN verdicts ON verdicts.domain = causes.domain
+    WHERE record IN ('valid', 'invalid')
+    GROUP BY record, policy, mode, mx, certificates, policy_hosting, mx_hosting, outcomes, 9, 10, 11, 12, 13
+),
+-- The rules that each string of outcomes has violated.
+violated AS (
+    SELECT
+        outcomes,
         bool_or(rule = 'sts-record-id-invalid') AS id_invalid,
         bool_or(rule = 'sts-record-id-missing') AS id_missing,
         bool_or(rule = 'sts-record-version') AS version,
         bool_or(rule = 'sts-record-extension') AS extension,
         bool_or(rule = 'sts-host-unresolvable') AS dns,
         bool_or(rule = 'sts-host-unreachable') AS tcp,
-        bool_or(rule = 'sts-host-tls-alert') AS handshake,
+        bool_or(rule IN ('sts-host-tls-alert', 'sts-host-cert-name', 'sts-host-cert-expired', 'sts-host-cert-untrusted'))
+            AS tls,
         bool_or(rule = 'sts-host-cert-name') AS host_name,
-        bool_or(rule IN ('sts-host-cert-expired', 'sts-host-cert-untrusted')) AS host_certificate,
-        bool_or(rule = 'sts-fetch-status' AND cause = '404') AS status_404,
         bool_or(rule = 'sts-policy-mx-syntax') AS mx_syntax,
         bool_or(rule = 'sts-policy-empty') AS empty_file,
         bool_or(rule IN ('mx-cert-name', 'mx-cert-expired', 'mx-cert-untrusted')) AS mx_certificate,
-        bool_or(rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some')) AS mismatch,
-        bool_or(rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some') AND cause = 'label') AS label,
-        bool_or(rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some') AND cause = 'mta-sts-host') AS mta_sts,
-        bool_or(rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some') AND cause = 'domain') AS other_domain,
-        bool_or(rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some') AND cause = 'typo') AS typo
-    FROM findings
-    WHERE outcome = 'violation'
-    GROUP BY domain
+        bool_or(rule IN ('mx-policy-mismatch-all', 'mx-policy-mismatch-some')) AS mismatch
+    FROM rules
+    CROSS JOIN (SELECT DISTINCT outcomes FROM alike) AS codes
+    WHERE substr(outcomes, CAST(place AS BIGINT) + 1, 1) = 'v'
+    GROUP BY outcomes
 ),
--- A domain, with every flag of it; null is unknown.
+-- The same domains, with every flag of them; null is unknown.
 domain AS (
     SELECT
-        verdicts.*,
-        CASE record WHEN 'unknown' THEN NULL ELSE record <> 'absent' END AS has_record,
+        alike.*,
         record = 'invalid' AS txt,
         -- What the fetch failed at first; a failure that is none of these is at HTTP.
         CASE policy WHEN 'unknown' THEN NULL ELSE policy = 'unfetched' END AS server,
         CASE
             WHEN dns THEN 'dns'
             WHEN tcp THEN 'tcp'
-            WHEN handshake OR host_name OR host_certificate THEN 'tls'
+            WHEN tls THEN 'tls'
             WHEN policy = 'unfetched' THEN 'http'
             ELSE 'none'
         END AS layer,
@@ -50,15 +86,10 @@ domain AS (
         coalesce(version, FALSE) AS is_version,
         coalesce(extension, FALSE) AS is_extension,
         coalesce(host_name, FALSE) AS is_host_name,
-        coalesce(status_404, FALSE) AS is_404,
         coalesce(mx_syntax, FALSE) AS is_mx_syntax,
-        coalesce(empty_file, FALSE) AS is_empty,
-        coalesce(label, FALSE) AS is_label,
-        coalesce(mta_sts, FALSE) AS is_mta_sts,
-        coalesce(other_domain, FALSE) AS is_other_domain,
-        coalesce(typo, FALSE) AS is_typo
-    FROM verdicts
-    LEFT JOIN found ON found.domain = verdicts.domain
+        coalesce(empty_file, FALSE) AS is_empty
+    FROM alike
+    LEFT JOIN violated ON violated.outcomes = alike.outcomes
 ),
 judged AS (
     SELECT
@@ -69,7 +100,6 @@ judged AS (
             ELSE 'all'
         END AS hosting,
         CASE item
-            WHEN 'record' THEN has_record
             WHEN 'misconfigured' THEN txt OR server OR syntax OR certificate OR unmatched
             WHEN 'txt' THEN txt
             WHEN 'txt-id-invalid' THEN txt AND is_id_invalid
@@ -98,11 +128,12 @@ judged AS (
             WHEN 'mismatch-typo' THEN unmatched AND is_typo
             WHEN 'mismatch-other'
                 THEN unmatched AND NOT (is_label OR is_mta_sts OR is_other_domain OR is_typo)
-        END AS hit
-    FROM domain
-    CROSS JOIN imc2025
+        END AS hit,
+        domains
+    FROM imc2025
+    CROSS JOIN domain
     -- To which domains the row applies.
-    WHERE item = 'record' OR record IN ('valid', 'invalid') AND CASE
+    WHERE item <> 'record' AND CASE
         WHEN class = 'policy syntax' THEN policy IN ('valid', 'invalid', 'unknown')
         WHEN item = 'certificate-enforce' THEN certificates <> 'not-applicable' AND mode = 'enforce'
         WHEN class = 'MX certificates' THEN certificates <> 'not-applicable'
@@ -110,9 +141,16 @@ judged AS (
         WHEN class = 'mx patterns' THEN policy = 'valid' AND mode <> 'none' AND mx NOT IN ('null', 'none')
         ELSE TRUE
     END
+    UNION ALL
+    SELECT 'record', 'all', CASE record WHEN 'unknown' THEN NULL ELSE record <> 'absent' END, domains FROM standings
 ),
 counts AS (
-    SELECT item, hosting, count(*) FILTER (WHERE hit) AS domains, count(hit) AS measured, count(*) AS applies
+    SELECT
+        item,
+        hosting,
+        CAST(coalesce(sum(domains) FILTER (WHERE hit), 0) AS BIGINT) AS domains,
+        CAST(coalesce(sum(domains) FILTER (WHERE hit IS NOT NULL), 0) AS BIGINT) AS measured,
+        CAST(sum(domains) AS BIGINT) AS applies
     FROM judged
     GROUP BY item, hosting
 ),

@@ -15,8 +15,8 @@ letters AS (
         bool_or(substr(codes.outcomes, CAST(rules.place AS BIGINT) + 1, 1) = 'v') AS is_violated,
         bool_or(substr(codes.outcomes, CAST(rules.place AS BIGINT) + 1, 1) IN ('p', 'v')) AS is_judged,
         bool_or(substr(codes.outcomes, CAST(rules.place AS BIGINT) + 1, 1) = 'u') AS is_unknown
-    FROM codes
-    CROSS JOIN rules
+    FROM rules
+    CROSS JOIN codes
     WHERE rules.effect <> 'none'
         OR rules.axis = 'TLS-RPT'
             AND rules.rule NOT IN ('tlsrpt-extension', 'tlsrpt-delimiter', 'tlsrpt-absent-with-policy')

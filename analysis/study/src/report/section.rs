@@ -187,6 +187,7 @@ pub(super) const DERIVED: &[(&str, &str)] = &[
     ("members", include_str!("derived/members.sql")),
     ("shares", include_str!("derived/shares.sql")),
     ("outcomes", include_str!("derived/outcomes.sql")),
+    ("lookups", include_str!("derived/lookups.sql")),
 ];
 /// How many of [`DERIVED`] the lines of one run over time need.
 pub(super) const DERIVED_FOR_SERIES: usize = 4;

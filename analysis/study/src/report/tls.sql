@@ -46,8 +46,8 @@ shown AS (
             WHEN 4 THEN coalesce(suite, 'none named')
             ELSE coalesce(signature, 'none named')
         END AS value
-    FROM handshakes
-    CROSS JOIN questions
+    FROM questions
+    CROSS JOIN handshakes
     WHERE version IS NOT NULL
 ),
 counts AS (

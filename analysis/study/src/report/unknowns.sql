@@ -2,30 +2,30 @@
 -- in the other tables is unknown for one of these reasons, or because a server answered and refused us.
 -- Counts lookups, fetches and sessions, over all of their kind.
 WITH endings AS (
-    SELECT 1 AS place, 'MX lookups' AS kind, mx['ending'] AS ending FROM domains
+    SELECT
+        CASE asked WHEN 'mx' THEN 1 WHEN 'ns' THEN 2 WHEN 'sts' THEN 3 WHEN 'tlsrpt' THEN 4 ELSE 6 END AS place,
+        CASE asked
+            WHEN 'mx' THEN 'MX lookups'
+            WHEN 'ns' THEN 'NS lookups'
+            WHEN 'sts' THEN 'MTA-STS record lookups'
+            WHEN 'tlsrpt' THEN 'TLS-RPT record lookups'
+            ELSE 'MX host address lookups'
+        END AS kind,
+        ended,
+        stage,
+        cause,
+        lookups AS observations
+    FROM lookups
+    WHERE asked IN ('mx', 'ns', 'sts', 'tlsrpt', 'host-a')
     UNION ALL
-    SELECT 2, 'NS lookups', ns['ending'] FROM domains
+    SELECT 5, 'policy fetches', ending['kind'], ending['stage'], ending['cause'], 1 FROM policies
     UNION ALL
-    SELECT 3, 'MTA-STS record lookups', sts_txt['ending'] FROM domains
-    UNION ALL
-    SELECT 4, 'TLS-RPT record lookups', tlsrpt_txt['ending'] FROM domains
-    UNION ALL
-    SELECT 5, 'policy fetches', ending FROM policies
-    UNION ALL
-    SELECT 6, 'MX host address lookups', a['ending'] FROM mail_hosts
-    UNION ALL
-    SELECT 7, 'SMTP sessions', ending FROM smtp_sessions
+    SELECT 7, 'SMTP sessions', ending['kind'], ending['stage'], ending['cause'], 1 FROM smtp_sessions
 ),
 counts AS (
-    SELECT
-        place,
-        kind,
-        ending['kind'] AS ended,
-        ending['stage'] AS stage,
-        ending['cause'] AS cause,
-        count(*) AS observations
+    SELECT place, kind, ended, stage, cause, CAST(sum(observations) AS BIGINT) AS observations
     FROM endings
-    GROUP BY place, kind, 3, 4, 5
+    GROUP BY place, kind, ended, stage, cause
 ),
 totals AS (
     SELECT place, sum(observations) AS of_all FROM counts GROUP BY place

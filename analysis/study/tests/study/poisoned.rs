@@ -172,7 +172,9 @@ async fn what_strangers_wrote_stays_data() {
     let of = poisoned_run(folder.path());
     let id = classify(&of, &ClassifyOptions::default()).expect("classify").id;
     let out = folder.path().join("report");
-    let written = report(&[(of.clone(), id.clone())], &out, &ReportOptions::default()).await.expect("report");
+    let written = report(&[(of.clone(), id.clone())], &out, &ReportOptions::default(), &mut |_| {})
+        .await
+        .expect("report");
 
     // Files that a terminal may be shown: nothing in them is obeyed.
     for path in &written.files {

@@ -15,7 +15,7 @@ async fn report_of(runs: &[RunDir], out: &Path, options: &ReportOptions) -> Repo
     let classified =
         |run: &RunDir| (run.clone(), classify(run, &ClassifyOptions::default()).expect("classify").id);
     let of: Vec<_> = runs.iter().map(classified).collect();
-    report(&of, out, options).await.expect("report")
+    report(&of, out, options, &mut |_| {}).await.expect("report")
 }
 
 fn table<'a>(report: &'a Report, name: &str) -> &'a ReportTable {

@@ -75,6 +75,22 @@ async fn answers_come_as_csv_and_json_lines() {
 }
 
 #[tokio::test]
+async fn a_file_of_rows_is_whole_or_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = small_run(folder.path(), 1, 3);
+    let path = folder.path().join("rows.parquet");
+    let write = async |sql: &str| query(&run, None, sql).await.expect("plan").write_parquet(&path).await;
+    write("SELECT CAST(domain AS BIGINT) AS n FROM domains").await.expect_err("a domain is no number");
+    let files = || {
+        let entries = fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry"));
+        entries.filter(|entry| entry.path().is_file()).count()
+    };
+    assert_eq!(files(), 0, "nor under a temporary name");
+    write("SELECT domain FROM domains").await.expect("write");
+    assert_eq!((files(), crate::export::read(&path).num_rows()), (1, 3));
+}
+
+#[tokio::test]
 async fn a_query_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = small_run(folder.path(), 1, 1);
@@ -150,7 +166,10 @@ async fn parts_from_before_a_column_are_asked_as_if_it_were_null_or_empty() {
         let run = run.clone();
         async move {
             let out = run.root().join("report");
-            report(&[(run.clone(), id)], &out, &ReportOptions::default()).await.expect("report").markdown
+            report(&[(run.clone(), id)], &out, &ReportOptions::default(), &mut |_| {})
+                .await
+                .expect("report")
+                .markdown
         }
     };
     let id = classify(&run, &ClassifyOptions::default()).expect("classify").id;
@@ -179,9 +198,9 @@ async fn a_report_is_the_same_twice_and_stands_on_empty_tables_too() {
         let id = classify(&run, &ClassifyOptions::default()).expect("classify").id;
         let out = folder.path().join("report");
         let of = [(run, id)];
-        let first = report(&of, &out, &ReportOptions::default()).await.expect("report");
+        let first = report(&of, &out, &ReportOptions::default(), &mut |_| {}).await.expect("report");
         let again = folder.path().join("again");
-        let second = report(&of, &again, &ReportOptions::default()).await.expect("report");
+        let second = report(&of, &again, &ReportOptions::default(), &mut |_| {}).await.expect("report");
         assert_eq!(first.markdown, second.markdown);
         assert_eq!(first.files.len(), 3 * first.tables.len() + first.figures.len() + 3);
         for (a, b) in first.files.iter().zip(&second.files) {
@@ -199,7 +218,8 @@ async fn a_report_of_what_was_not_classified_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = small_run(folder.path(), 1, 1);
     let of = [(run, "rules-x".to_owned())];
-    let refused =
-        report(&of, folder.path(), &ReportOptions::default()).await.expect_err("no such classification");
+    let refused = report(&of, folder.path(), &ReportOptions::default(), &mut |_| {})
+        .await
+        .expect_err("no such classification");
     assert!(refused.to_string().contains("mxray classify"), "{refused}");
 }

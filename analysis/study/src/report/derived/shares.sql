@@ -48,8 +48,8 @@ WITH answers AS (
             ELSE CASE "both" WHEN 'no-mail' THEN NULL WHEN 'unknown' THEN 'unknown' WHEN 'deferred' THEN 'yes' ELSE 'no' END
         END AS answer,
         domains
-    FROM members
-    CROSS JOIN measures
+    FROM measures
+    CROSS JOIN members
 )
 SELECT
     dimension,
