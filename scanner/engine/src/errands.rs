@@ -17,12 +17,12 @@ use crate::config::ScanConfig;
 use crate::https::PolicyFetch;
 use crate::net::Net;
 use crate::pacing::{Next, Parking, Spot};
-use crate::pipeline::withheld_session;
 use crate::progress::{Progress, set};
 use crate::samples::Samples;
 use crate::smtp::{asks_to_wait, probe};
 use crate::tasks::Tasks;
 use crate::tray::Promise;
+use crate::withheld::withheld_session;
 
 /// A connection that has taken so long counts among the slow ones.
 const SLOW_AFTER: Duration = Duration::from_secs(1);

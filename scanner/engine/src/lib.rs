@@ -61,6 +61,8 @@ mod stop;
 mod tasks;
 mod tls;
 mod tray;
+mod wanted;
+mod withheld;
 
 /// The readers of the wire and of the input, handed bytes in place of a connection: what the fuzzers call. No part of a
 /// scan, and no promise to anybody.
@@ -81,10 +83,10 @@ pub use https::{Fetched, fetch_policy};
 pub use net::{Net, ProbeSettings, user_agent};
 pub use opt_out::{OptOut, OptOutError};
 pub use pacing::PacingLimits;
-pub use pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
 pub use plan::{Amount, Plan, plan};
 pub use progress::{Progress, Remembered, StageProgress};
 pub use scan::{ScanSummary, scan};
 pub use smtp::{Session, probe as probe_smtp};
 pub use source::{Input, LINE_BYTES_MAX, ShapeError, SourceError};
 pub use stop::{Stop, StopReason};
+pub use wanted::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};

@@ -13,7 +13,7 @@ use mxray_evidence::{
 use crate::beside::{Seen, is_fetched, report_sinks};
 use crate::config::{ScanConfig, Stages};
 use crate::once::Once;
-use crate::pipeline::{aliases, planned_sessions, probed_hosts};
+use crate::wanted::{aliases, planned_sessions, probed_hosts};
 
 /// Of each kind, so much is taken at a time: the rest is read once this is done.
 const OWED_MAX: usize = 100_000;

@@ -14,9 +14,9 @@ use crate::folder;
 use crate::net::user_agent;
 use crate::opt_out::{LeftAlone, OptOut};
 use crate::pacing::PacingLimits;
-use crate::pipeline::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
 use crate::progress::Progress;
 use crate::source::{Fate, Message, Order, Source};
+use crate::wanted::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};
 
 /// Domains that are shown as examples.
 const EXAMPLES_MAX: usize = 5;

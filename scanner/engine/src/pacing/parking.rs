@@ -9,16 +9,18 @@
 //! It knows no clock and no task: time is an argument, and whoever drives it ([`Errands`](crate::errands)) starts what
 //! [`Parking::next`] hands out, and gives its [`Spot`] back in the end.
 
+mod keys;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::gauge::{Gauge, Limits, Refusal};
-use super::{PacingLimits, prefix_of};
+use self::keys::{AllLimits, Group, Key, Lane, Parked, Stand, Waiting, groups};
+use super::PacingLimits;
+use super::gauge::Refusal;
 
 /// Idle keys are forgotten each time so many were started.
 const STARTS_A_SWEEP: u32 = 4096;
@@ -53,57 +55,6 @@ pub(crate) struct Parking<T> {
     hasher: RandomState,
 }
 
-struct AllLimits {
-    address: Limits,
-    prefix: Limits,
-    operator: Limits,
-    brisk_max: u32,
-    slow_max: u32,
-}
-
-/// What is parked at one address.
-struct Lane<T> {
-    gauge: Gauge,
-    queue: VecDeque<Parked<T>>,
-    stand: Stand,
-}
-
-struct Parked<T> {
-    operator: Option<u64>,
-    bytes: u32,
-    work: T,
-}
-
-/// Where a lane stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stand {
-    /// Nowhere: it is empty, or waits for one of its own places.
-    Idle,
-    /// It waits at a key, or has been called from there.
-    Waiting,
-    /// Its head has its places.
-    Ready,
-}
-
-/// A key that several addresses share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Group {
-    Prefix(IpNet),
-    Operator(u64),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Address(IpAddr),
-    Group(Group),
-}
-
-struct Waiting {
-    gauge: Gauge,
-    lanes: VecDeque<IpAddr>,
-    has_alarm: bool,
-}
-
 /// A place at an address, at its prefix, at its operator, and among this machine's connections. It is to be given back.
 #[derive(Debug)]
 #[must_use = "places that are not given back are lost"]
@@ -133,13 +84,7 @@ impl<T> Parking<T> {
             called: VecDeque::new(),
             ready: VecDeque::new(),
             alarms: BinaryHeap::new(),
-            limits: AllLimits {
-                address: Limits::new(limits.address_connections_max, limits.address_rate),
-                prefix: Limits::new(limits.prefix_connections_max, limits.prefix_rate),
-                operator: Limits::new(limits.operator_connections_max, limits.operator_rate),
-                brisk_max: limits.connections_max.max(1),
-                slow_max: limits.slow_connections_max,
-            },
+            limits: AllLimits::new(limits),
             brisk: 0,
             slow: 0,
             parked_bytes: 0,
@@ -177,11 +122,7 @@ impl<T> Parking<T> {
         bytes: u32,
         now: Instant,
     ) -> Result<(), T> {
-        let lane = self.lanes.entry(address).or_insert_with(|| Lane {
-            gauge: Gauge::new(now),
-            queue: VecDeque::new(),
-            stand: Stand::Idle,
-        });
+        let lane = self.lanes.entry(address).or_insert_with(|| Lane::new(now));
         let is_short = lane.queue.len() < LANE_ALWAYS_MAX;
         let spare = if is_short { (self.parked_bytes_max / SPARE_ROOM).max(SPARE_BYTES_MIN) } else { 0 };
         if self.parked_bytes >= self.parked_bytes_max.saturating_add(spare) {
@@ -495,11 +436,7 @@ impl<T> Parking<T> {
     }
 
     fn group(&mut self, group: Group, now: Instant) -> &mut Waiting {
-        self.groups.entry(group).or_insert_with(|| Waiting {
-            gauge: Gauge::new(now),
-            lanes: VecDeque::new(),
-            has_alarm: false,
-        })
+        self.groups.entry(group).or_insert_with(|| Waiting::new(now))
     }
 
     fn head(&self, address: IpAddr) -> Option<&Parked<T>> {
@@ -524,32 +461,6 @@ impl<T> Parking<T> {
         self.lanes.shrink_to(self.lanes.len() * 2);
         self.groups.shrink_to(self.groups.len() * 2);
     }
-}
-
-impl<T> Lane<T> {
-    fn is_forgettable(&self, now: Instant) -> bool {
-        self.stand == Stand::Idle && self.queue.is_empty() && self.gauge.is_idle(now)
-    }
-}
-
-impl Waiting {
-    fn is_forgettable(&self, now: Instant) -> bool {
-        self.lanes.is_empty() && self.gauge.is_idle(now)
-    }
-}
-
-impl AllLimits {
-    fn of(&self, group: Group) -> &Limits {
-        match group {
-            Group::Prefix(_) => &self.prefix,
-            Group::Operator(_) => &self.operator,
-        }
-    }
-}
-
-/// The keys that an address shares with others.
-fn groups(address: IpAddr, operator: Option<u64>) -> impl Iterator<Item = Group> {
-    std::iter::once(Group::Prefix(prefix_of(address))).chain(operator.map(Group::Operator))
 }
 
 #[cfg(test)]
