@@ -149,8 +149,8 @@ impl Plan {
             resolvers: config.resolvers.clone(),
             pacing: config.pacing,
             lookups: nothing,
-            // Each try, and one more after a failure; each of them again over TCP; and once without validation.
-            queries_a_lookup_max: 2 * (u64::from(config.dns_retries) + 2) + 1,
+            // Each try, and one more after a failure; each of them again over TCP; and each try without validation.
+            queries_a_lookup_max: 2 * (u64::from(config.dns_retries) + 2) + u64::from(config.dns_retries) + 1,
             policy_connections: nothing,
             smtp_connections: nothing,
             seconds_likely: 0.0,

@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mxray_evidence::{Cause, Ending, ExtendedError, OwnCause, Stage};
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::group::{Failure, Group, Outcome};
 use super::question::Question;
+use super::upstream::Upstream;
 use super::{Inner, health, tcp};
 use crate::{clock, ending};
 
@@ -206,36 +208,53 @@ impl Inner {
     }
 
     /// After a SERVFAIL asks the same resolver once more with validation off, which tells what does not validate from
-    /// what cannot be had. Of that answer only the codes are kept: its records are nobody's word.
+    /// what cannot be had; what is lost is sent again as any query is, unless the resolver has died. Of that answer only the
+    /// codes are kept: its records are nobody's word.
     async fn ask_unchecked(&self, asked: &mut [Asked]) {
         for (number, upstream) in self.upstreams.iter().enumerate() {
-            let failed: Vec<usize> = (0..asked.len())
+            let mut failed: Vec<usize> = (0..asked.len())
                 .filter(|&index| asked[index].upstream == Some(number) && asked[index].is_servfail())
                 .collect();
-            if failed.is_empty() {
-                continue;
+            for _ in 0..=self.retries {
+                if failed.is_empty() || self.health.is_out(number) {
+                    break;
+                }
+                failed = Self::ask_unchecked_once(asked, &failed, upstream, self.timeout).await;
             }
-            let unchecked = |&index: &usize| {
-                let mut question = asked[index].question.clone();
-                question.uncheck();
-                question
-            };
-            let group = Group::new(failed.iter().map(unchecked).collect());
-            upstream.ask(&group, self.timeout);
-            for ((&index, question), outcome) in
-                failed.iter().zip(&group.questions).zip(group.outcomes().await)
-            {
-                let one = &mut asked[index];
-                one.ended = outcome.at;
-                one.queries = one.queries.saturating_add(1);
-                if let Ok(message) = outcome.reply {
+        }
+    }
+
+    /// Asks so once, and says which questions found no answer in time.
+    async fn ask_unchecked_once(
+        asked: &mut [Asked],
+        failed: &[usize],
+        upstream: &Upstream,
+        timeout: Duration,
+    ) -> Vec<usize> {
+        let unchecked = |&index: &usize| {
+            let mut question = asked[index].question.clone();
+            question.uncheck();
+            question
+        };
+        let group = Group::new(failed.iter().map(unchecked).collect());
+        upstream.ask(&group, timeout);
+        let mut lost = Vec::new();
+        for ((&index, question), outcome) in failed.iter().zip(&group.questions).zip(group.outcomes().await) {
+            let one = &mut asked[index];
+            one.ended = outcome.at;
+            one.queries = one.queries.saturating_add(1);
+            match outcome.reply {
+                Ok(message) => {
                     let answer = Answer::read(message, question.section().len());
                     one.unchecked_rcode = Some(answer.rcode);
                     let errors = answer.errors.into_iter();
                     one.unchecked_errors =
                         errors.map(|error| ExtendedError { unchecked: true, ..error }).collect();
                 }
+                Err(Failure::Timeout) => lost.push(index),
+                Err(Failure::Full | Failure::Io(_)) => {}
             }
         }
+        lost
     }
 }

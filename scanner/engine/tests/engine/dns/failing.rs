@@ -186,7 +186,49 @@ async fn a_later_silence_does_not_unsay_a_servfail() {
     })
     .await;
     let found = impatient(&[server], 1).a("h.example").await;
-    assert_eq!((found.status(), found.queries, found.unchecked_rcode), (LookupStatus::Failed(2), 3, None));
+    assert_eq!((found.status(), found.queries, found.unchecked_rcode), (LookupStatus::Failed(2), 4, None));
+}
+
+#[tokio::test]
+async fn a_lost_query_without_validation_is_sent_again_as_often_as_any() {
+    for (lost, queries, code) in [(0, 3, Some(0)), (1, 4, Some(0)), (2, 5, Some(0)), (3, 5, None)] {
+        let mut left = lost;
+        let lossy = dns(move |query, _| {
+            if !query.metadata.checking_disabled {
+                return vec![reply(query, ResponseCode::ServFail, &[]).to_vec().unwrap()];
+            }
+            if left > 0 {
+                left -= 1;
+                return Vec::new();
+            }
+            vec![reply(query, ResponseCode::NoError, &[a("h.example", 1)]).to_vec().unwrap()]
+        })
+        .await;
+        let found = impatient(&[lossy], 2).a("h.example").await;
+        assert_eq!((found.status(), found.unchecked_rcode), (LookupStatus::Failed(2), code), "{lost} lost");
+        assert_eq!((found.queries, found.is_bogus()), (queries, code.is_some()), "{lost} lost");
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_that_has_died_is_not_asked_again_without_validation() {
+    let server = dns(|query, _| {
+        let is_servfail = query.queries[0].name().to_ascii().starts_with('h');
+        if is_servfail && !query.metadata.checking_disabled {
+            return vec![reply(query, ResponseCode::ServFail, &[]).to_vec().unwrap()];
+        }
+        Vec::new()
+    })
+    .await;
+    let resolver = impatient(&[server], 20);
+    // Many more find no answer meanwhile, and wait for the resolver to come back.
+    for n in 0..32 {
+        let resolver = resolver.clone();
+        tokio::spawn(async move { resolver.a(&format!("{n}.example")).await });
+    }
+    let found = resolver.a("h.example").await;
+    assert_eq!((found.status(), found.unchecked_rcode), (LookupStatus::Failed(2), None));
+    assert!(found.queries < 2 + 21, "{} queries", found.queries);
 }
 
 #[tokio::test]
