@@ -148,6 +148,7 @@ fn scan_config(lab: &Lab, folder: &Path) -> Result<ScanConfig, Failure> {
         // Its servers say the same however often they are asked.
         refusal_retries: 0,
         refusal_backoff: Duration::ZERO,
+        policy_backoff: Duration::ZERO,
         vantage: Some("demo".to_owned()),
         extra: json!({ "trust_roots": [{ "name": "lab/ca.pem", "pem": pem }] }),
         ..ScanConfig::new(vec![names], folder.join("run"), "demo.example", "https://demo.example/")

@@ -176,7 +176,7 @@ fn ready(lab: &Lab, args: &LabArgs) -> String {
 /// Loopback is near, and nobody on it minds.
 const LOOPBACK_MANNERS: &str = "--address-rate none --prefix-rate none --operator-rate none \\
   --address-connections 64 --prefix-connections 512 --operator-connections 512 --refusal-retries 0 --refusal-backoff none \\
-  --dns-timeout 1s --connect-timeout 3s --policy-timeout 10s --smtp-timeout 10s";
+  --policy-backoff none --dns-timeout 1s --connect-timeout 3s --policy-timeout 10s --smtp-timeout 10s";
 
 impl From<LabError> for Failure {
     fn from(error: LabError) -> Self {

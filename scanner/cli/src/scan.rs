@@ -72,6 +72,10 @@ pub(crate) struct ScanArgs {
     /// `none` is not at all.
     #[arg(long, value_name = "TIME", value_parser = pause, default_value = "60s", help_heading = "Pace")]
     refusal_backoff: Duration,
+    /// How long a policy is not fetched again whose fetch failed just before a crash, when `--resume` goes on (RFC 8461
+    /// §3.3). Nothing else waits for it. `none` is not at all.
+    #[arg(long, value_name = "TIME", value_parser = pause, default_value = "5m", help_heading = "Pace")]
+    policy_backoff: Duration,
     /// Read the input and say what would be sent to whom, and how fast, on stdout; send nothing, not even a DNS query, and
     /// write nothing. With `--log json`, as JSON.
     #[arg(long)]
@@ -189,6 +193,7 @@ fn config(args: &ScanArgs) -> Result<ScanConfig, Failure> {
         sni_samples: args.sni_samples,
         refusal_retries: args.refusal_retries,
         refusal_backoff: args.refusal_backoff,
+        policy_backoff: args.policy_backoff,
         ..args.probe.config(args.inputs.iter().map(named).collect(), out)?
     };
     if args.clock_ahead > 0 {

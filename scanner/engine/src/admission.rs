@@ -9,10 +9,11 @@ use std::vec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use mxray_evidence::RunDir;
+use mxray_evidence::{Micros, RunDir};
 
 use crate::beside::Seen;
 use crate::chunk::{Chunk, Delivery, End};
+use crate::clock;
 use crate::config::ScanConfig;
 use crate::error::ScanError;
 use crate::events::{Event, EventSink};
@@ -87,13 +88,21 @@ impl Admission {
                 return Closing::InputEnded;
             }
             // Nothing is under way, and what there is stands on the disk: what is not there is still to be done.
-            match self.read_owed().await {
-                Ok(owed) => {
-                    is_all_begun = !owed.has_more;
-                    self.pipeline.begin_owed(owed).await;
-                }
+            let owed = match self.read_owed().await {
+                Ok(owed) => owed,
                 Err(error) => return Closing::Broken(error),
+            };
+            if let Some(due) = self.pipeline.backs_off(&owed) {
+                self.events
+                    .send(Event::BackingOff { policies: owed.policies.len() as u64, until: wall(due) });
+                tokio::select! {
+                    biased;
+                    () = told.as_mut() => return self.leave(cutter, Closing::Told).await,
+                    () = tokio::time::sleep_until(due) => {}
+                }
             }
+            is_all_begun = !owed.has_more;
+            self.pipeline.begin_owed(owed).await;
         }
     }
 
@@ -357,6 +366,11 @@ impl Cutter {
     fn is_first(&self) -> bool {
         self.next == 0
     }
+}
+
+/// What the machine's clock will say at a moment to come, as far as it goes evenly.
+fn wall(moment: Instant) -> Micros {
+    clock::now() + moment.saturating_duration_since(Instant::now()).as_micros() as Micros
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -90,6 +90,10 @@ pub struct ScanConfig {
     /// How long such a server's address is left alone, the first time; then twice as long each time.
     #[serde(serialize_with = "seconds")]
     pub refusal_backoff: Duration,
+    /// How long a policy is not fetched again whose fetch failed before a crash took its row, when the run is gone on with
+    /// (RFC 8461 §3.3); zero is not at all.
+    #[serde(serialize_with = "seconds")]
+    pub policy_backoff: Duration,
     /// Where from: a word of the operator's.
     pub vantage: Option<String>,
     /// Go on with the run in `out` where its journal ends.
@@ -171,6 +175,7 @@ impl ScanConfig {
             sni_samples: 3,
             refusal_retries: 2,
             refusal_backoff: Duration::from_mins(1),
+            policy_backoff: Duration::from_mins(5),
             vantage: None,
             resume: false,
             extra: serde_json::Value::Null,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::chunk::Found;
 use crate::config::ScanConfig;
+use crate::failed_fetches::FailedFetches;
 use crate::https::PolicyFetch;
 use crate::net::Net;
 use crate::pacing::{Next, Parking, Spot};
@@ -63,6 +64,7 @@ pub(crate) struct Errands {
     progress: Arc<Progress>,
     tasks: Arc<Tasks>,
     samples: Samples,
+    failed: Arc<FailedFetches>,
     retries: u16,
     backoff: Duration,
     state: Mutex<State>,
@@ -84,6 +86,7 @@ impl Errands {
         net: &Arc<Net>,
         progress: &Arc<Progress>,
         tasks: &Arc<Tasks>,
+        failed: &Arc<FailedFetches>,
     ) -> Arc<Self> {
         let parking = Parking::new(&config.pacing, config.parked_bytes_max);
         let this = Arc::new(Self {
@@ -91,6 +94,7 @@ impl Errands {
             progress: Arc::clone(progress),
             tasks: Arc::clone(tasks),
             samples: Samples::new(config.sni_samples),
+            failed: Arc::clone(failed),
             retries: config.refusal_retries,
             backoff: config.refusal_backoff,
             state: Mutex::new(State { parking, is_closed: false }),
@@ -243,6 +247,7 @@ impl Errands {
     fn fetched(&self, promise: Promise, fetch: Box<PolicyFetch>) {
         let mut fetched = fetch.end();
         fetched.row.chunk = promise.chunk();
+        self.failed.note(&fetched.row);
         self.progress.policies.end(fetched.row.ending.is_completed());
         promise.keep(Found::Policy(Box::new(fetched.row), fetched.certificates));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mxray_evidence::{Counts, HowEnded};
+use mxray_evidence::{Counts, HowEnded, Micros};
 use serde::Serialize;
 
 use crate::stop::StopReason;
@@ -56,6 +56,13 @@ pub enum Event {
     Warning {
         /// In words.
         message: String,
+    },
+    /// All that is left to do is to fetch policies whose fetch failed just before the run was cut short: the scan waits.
+    BackingOff {
+        /// How many.
+        policies: u64,
+        /// Until when, microseconds since 1970-01-01T00:00:00Z.
+        until: Micros,
     },
     /// No more lines are admitted; what is in flight is finished.
     Draining {

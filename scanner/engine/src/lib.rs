@@ -38,6 +38,7 @@ mod ending;
 mod errands;
 mod error;
 mod events;
+mod failed_fetches;
 mod folder;
 mod https;
 mod legacy;

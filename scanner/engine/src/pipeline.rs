@@ -13,6 +13,7 @@ use mxray_evidence::{
     AddressRecord, DomainRow, Lookup, MailHostRow, OwnCause, ReportSinkRow, TlsaRecord, TxtRecord,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::beside::{Seen, aside_names, is_fetched, report_sinks};
 use crate::chunk::{Chunk, Found, Work};
@@ -20,6 +21,7 @@ use crate::config::{Extras, ScanConfig, Stages};
 use crate::dns::{DomainLookups, withheld_lookup};
 use crate::errands::Errands;
 use crate::events::{Event, EventSink};
+use crate::failed_fetches::FailedFetches;
 use crate::https::PolicyFetch;
 use crate::net::Net;
 use crate::once::Once;
@@ -53,6 +55,7 @@ pub(crate) struct Pipeline {
     host_queue: Arc<Semaphore>,
     tray: Arc<Tray>,
     errands: Arc<Errands>,
+    failed: Arc<FailedFetches>,
     tasks: Arc<Tasks>,
 }
 
@@ -64,10 +67,12 @@ impl Pipeline {
         seen: Seen,
         tray: Arc<Tray>,
         progress: Arc<Progress>,
+        failed: FailedFetches,
     ) -> Self {
-        let (net, tasks) = (Arc::new(net), Arc::new(Tasks::default()));
+        let (net, tasks, failed) = (Arc::new(net), Arc::new(Tasks::default()), Arc::new(failed));
         Self {
-            errands: Errands::begin(config, &net, &progress, &tasks),
+            errands: Errands::begin(config, &net, &progress, &tasks, &failed),
+            failed,
             net,
             stages: config.stages,
             progress,
@@ -117,6 +122,15 @@ impl Pipeline {
         for host in hosts {
             self.begin_host(host, 0).await;
         }
+    }
+
+    /// Until when what is owed has to wait, if all of it is policies that are not to be fetched again yet.
+    pub(crate) fn backs_off(&self, owed: &Owed) -> Option<Instant> {
+        if owed.policies.len() < owed.len() {
+            return None;
+        }
+        let due = owed.policies.iter().map(|policy| self.failed.due(&policy.domain));
+        due.reduce(|one, other| Some(one?.max(other?)))?
     }
 
     /// Looks at the opt-out list for as long as the scan lasts. One that has changed holds for whatever is not under way
@@ -268,8 +282,11 @@ impl Pipeline {
         lookups
     }
 
-    /// Begins a policy fetch, once there is room for it.
+    /// Begins a policy fetch, once there is room for it. One that failed a moment before this sitting is put off.
     async fn begin_policy(self: &Arc<Self>, domain: &str, chunk: u32) {
+        if self.failed.due(domain).is_some() {
+            return self.tray.promise(domain, chunk).put_off();
+        }
         let queued = room_in(&self.host_queue).await;
         self.progress.policies.start();
         let (this, promise) = (Arc::clone(self), self.tray.promise(domain, chunk));

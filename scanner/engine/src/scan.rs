@@ -19,6 +19,7 @@ use crate::descriptors;
 use crate::dns::{DnsSettings, Resolver};
 use crate::error::ScanError;
 use crate::events::{Event, EventSink};
+use crate::failed_fetches::FailedFetches;
 use crate::folder::{self, Means, Opened};
 use crate::load::Load;
 use crate::net::{Net, ProbeSettings};
@@ -95,6 +96,7 @@ pub async fn scan(
     net.resolver.limit_connections(resolver_connections);
     let Opened { mut run, mark, domains, hosts, sinks, owed } =
         open_folder(&config, Means { dnssec, ipv6 }).await?;
+    let failed = open_failed(&config, &events).await?;
     let order = Order { window_lines: config.window_lines, seed: config.seed };
     let left_alone = net.left_alone();
     let mut messages = source.spawn(mark.clone(), order, domains, left_alone).map_err(ScanError::Sockets)?;
@@ -114,7 +116,8 @@ pub async fn scan(
     let tray = Tray::new(&load);
     let cutter = Cutter::new(deliveries, &config, next_chunk, mark, load, Arc::clone(&tray));
     let seen = Seen { hosts, sinks };
-    let pipeline = Arc::new(Pipeline::new(&config, net, seen, Arc::clone(&tray), Arc::clone(&progress)));
+    let pipeline =
+        Arc::new(Pipeline::new(&config, net, seen, Arc::clone(&tray), Arc::clone(&progress), failed));
     pipeline.heed_resolvers(events.clone());
     if let Some(watched) = watched {
         pipeline.heed_opt_out(watched, events.clone());
@@ -202,6 +205,12 @@ fn end(
         events.warn(words);
     }
     run.manifest.stray_replies += pipeline.strays();
+    if how == HowEnded::Completed
+        && let Err(error) = FailedFetches::remove(run.dir.root())
+    {
+        events
+            .warn(format!("removing what is not needed any more from {}: {error}", run.dir.root().display()));
+    }
     let noted = run.end(how);
     let Manifest { counts, stray_replies, .. } = run.manifest;
     events.send(Event::Finished { how, counts, stray_replies });
@@ -256,6 +265,15 @@ async fn open_source(config: &ScanConfig, progress: &Arc<Progress>) -> Result<So
 async fn open_folder(config: &ScanConfig, means: Means) -> Result<Opened, ScanError> {
     let config = config.clone();
     off_the_runtime(move || folder::open(&config, means)).await?
+}
+
+/// The policy fetches that failed before, where the run is gone on with.
+async fn open_failed(config: &ScanConfig, events: &EventSink) -> Result<FailedFetches, ScanError> {
+    let (folder, backoff, events) = (config.out.clone(), config.policy_backoff, events.clone());
+    if !config.resume {
+        return Ok(FailedFetches::new(&folder, backoff, events));
+    }
+    off_the_runtime(move || FailedFetches::resume(&folder, backoff, events)).await?
 }
 
 /// Runs what reads or writes files in a thread of its own, which nobody waits for if the scan is stopped: standard

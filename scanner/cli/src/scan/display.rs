@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mxray_engine::{Event, EventSink, Progress};
+use mxray_evidence::Micros;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -187,6 +188,11 @@ fn bottom_line(reading: &Reading) -> String {
     format!("{part}{committed}{eta}")
 }
 
+fn time_of_day(moment: Micros) -> String {
+    let second = moment.div_euclid(1_000_000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+}
+
 /// What a person wants to be told. Away from a terminal that is what went wrong, and the end.
 fn in_words(event: &Event, terminal: bool) -> Option<String> {
     match event {
@@ -198,7 +204,24 @@ fn in_words(event: &Event, terminal: bool) -> Option<String> {
             "the opt-out list {path} has changed: {domains} domains, and {nets} addresses and prefixes, are left alone \
              from now on"
         )),
+        Event::BackingOff { policies, until } => Some(format!(
+            "waiting until {} UTC for {policies} policies whose fetch failed just before the run was cut short (RFC 8461 \
+             §3.3): all else is done; Ctrl-C leaves them to --resume",
+            time_of_day(*until)
+        )),
         Event::Warning { message } => Some(format!("warning: {message}")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_with_its_end() {
+        let event = Event::BackingOff { policies: 3, until: 1_795_442_401_999_999 };
+        let line = in_words(&event, false).expect("a person is told");
+        assert!(line.starts_with("waiting until 14:00:01 UTC for 3 policies"), "{line}");
     }
 }

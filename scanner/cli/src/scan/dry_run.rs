@@ -142,7 +142,16 @@ fn pace(plan: &Plan, config: &ScanConfig) -> String {
             spoken(config.refusal_backoff)
         )
     };
-    let _ = writeln!(text, "  {refusals}; asked again {} times at most\n", config.refusal_retries);
+    let _ = writeln!(text, "  {refusals}; asked again {} times at most", config.refusal_retries);
+    let policies = if config.policy_backoff.is_zero() {
+        "at once".to_owned()
+    } else {
+        format!("no sooner than {} after it failed", spoken(config.policy_backoff))
+    };
+    let _ = writeln!(
+        text,
+        "  a policy fetch that fails is made again by --resume alone, after a crash: {policies}\n"
+    );
     let _ = writeln!(
         text,
         "  takes      about {} where resolvers answer, {} where none does; sessions with one operator go on behind",

@@ -48,7 +48,7 @@ impl Place {
         let mut command = mxray(&["scan", "--ehlo-name", "scanner.example", "--contact", "you@example.net"]);
         command.arg(input).arg("--out").arg(out);
         command.args(["--address-rate", "none", "--prefix-rate", "none", "--operator-rate", "none"]);
-        command.args(["--refusal-retries", "0", "--refusal-backoff", "none"]);
+        command.args(["--refusal-retries", "0", "--refusal-backoff", "none", "--policy-backoff", "none"]);
         let [query, fetch, session] = self.deadlines;
         command.args(["--dns-timeout", query, "--policy-timeout", fetch, "--smtp-timeout", session]);
         command.arg("--resolver").arg(self.lab.dns_addr().to_string());

@@ -253,6 +253,7 @@ fn scan_config(lab: &Lab, home: &Path) -> ScanConfig {
         opt_out: Some(home.join("elsewhere")),
         refusal_retries: 0,
         refusal_backoff: Duration::ZERO,
+        policy_backoff: Duration::ZERO,
         chunk_lines: 16,
         ..ScanConfig::new(
             vec![Input::Path(lab.names_path())],

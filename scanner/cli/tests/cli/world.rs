@@ -69,6 +69,7 @@ impl Lab {
             "--operator-rate=none",
             "--address-connections=64",
             "--refusal-backoff=none",
+            "--policy-backoff=none",
             "--refusal-retries=0",
             "--ehlo-name=scan.example.net",
             "--contact=https://example.net/scan",

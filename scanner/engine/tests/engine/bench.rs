@@ -148,6 +148,7 @@ impl Doors {
             // A lab's servers say the same however often they are asked.
             refusal_retries: 0,
             refusal_backoff: Duration::ZERO,
+            policy_backoff: Duration::ZERO,
             ..ScanConfig::new(vec![input], out, "scan.example.net", "https://example.net/scan")
         }
     }

@@ -16,6 +16,7 @@ mod load;
 mod manners;
 mod name_servers;
 mod opt_out;
+mod policy_backoff;
 mod reach;
 mod reload;
 mod resolvers;
