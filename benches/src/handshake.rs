@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::ClockId;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
 use crate::identity;
-use crate::usage::{self, Meter};
+use crate::processor;
+use crate::usage::Meter;
 
 /// Shakes hands so often, so many at a time and each a flight after the other, and says what the client's side of it cost.
 pub(crate) fn run(handshakes: u64, in_flight: usize) -> io::Result<()> {
@@ -53,12 +53,12 @@ impl Pair {
         used: &mut Duration,
     ) -> io::Result<Self> {
         let server = ServerConnection::new(Arc::clone(server_config)).map_err(io::Error::other)?;
-        let begin = processor_time();
+        let begin = processor::of_thread();
         let name = ServerName::try_from(identity::HOST).map_err(io::Error::other)?;
         // A verifier of its own for each, as where what each has shown is kept.
         let client_config = Arc::new(client_config.clone());
         let client = ClientConnection::new(client_config, name).map_err(io::Error::other)?;
-        *used += processor_time().saturating_sub(begin);
+        *used += processor::of_thread().saturating_sub(begin);
         Ok(Self { client, server })
     }
 
@@ -66,11 +66,11 @@ impl Pair {
     fn step(&mut self, wire: &mut Vec<u8>, used: &mut Duration) -> io::Result<()> {
         let Self { client, server } = self;
         wire.clear();
-        let begin = processor_time();
+        let begin = processor::of_thread();
         while client.wants_write() {
             client.write_tls(wire)?;
         }
-        *used += processor_time().saturating_sub(begin);
+        *used += processor::of_thread().saturating_sub(begin);
         let mut rest = &wire[..];
         while !rest.is_empty() {
             server.read_tls(&mut rest)?;
@@ -80,13 +80,13 @@ impl Pair {
         while server.wants_write() {
             server.write_tls(wire)?;
         }
-        let begin = processor_time();
+        let begin = processor::of_thread();
         let mut rest = &wire[..];
         while !rest.is_empty() {
             client.read_tls(&mut rest)?;
             client.process_new_packets().map_err(io::Error::other)?;
         }
-        *used += processor_time().saturating_sub(begin);
+        *used += processor::of_thread().saturating_sub(begin);
         Ok(())
     }
 
@@ -94,8 +94,4 @@ impl Pair {
         let Self { client, server } = self;
         !(client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write())
     }
-}
-
-fn processor_time() -> Duration {
-    usage::processor_time(ClockId::ThreadCPUTime)
 }

@@ -6,6 +6,7 @@ mod floor;
 mod handshake;
 mod identity;
 mod lookups;
+mod processor;
 mod responder;
 mod scan;
 mod servers;

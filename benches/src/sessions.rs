@@ -9,6 +9,7 @@ use std::time::Duration;
 use mxray_engine::{AddressGate, DnsSettings, Net, OptOut, ProbeSettings, fetch_policy, probe_smtp};
 
 use crate::identity::HOST;
+use crate::processor;
 use crate::servers::Kind;
 use crate::usage::Meter;
 
@@ -42,7 +43,7 @@ async fn hold(settings: &Settings) -> io::Result<()> {
     let net = Arc::new(Net::new(dns, gate, OptOut::default(), probe)?);
     // What the TLS library does once a process, above all gathering entropy (28 ms), is no session's.
     let _ = once(&net, kind, server).await;
-    let meter = Meter::start();
+    let (meter, used_before) = (Meter::start(), processor::of_process());
     let (next, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..in_flight {
@@ -55,8 +56,8 @@ async fn hold(settings: &Settings) -> io::Result<()> {
         });
     }
     while workers.join_next().await.is_some() {}
-    let used = ("processor_us", meter.processor_us());
-    meter.stop(done.load(Ordering::Relaxed), sessions, &[used]);
+    let used = processor::of_process().saturating_sub(used_before);
+    meter.stop(done.load(Ordering::Relaxed), sessions, &[("processor_us", used.as_micros() as u64)]);
     Ok(())
 }
 
