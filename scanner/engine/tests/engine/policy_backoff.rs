@@ -149,6 +149,16 @@ impl Place {
         child
     }
 
+    /// Scans in a process that is killed when it has noted every failure.
+    fn kill_once_all_have_failed(&self) {
+        let mut child = self.child();
+        while self.noted().matches('\n').count() < FAILING.len() {
+            assert!(child.try_wait().expect("a state").is_none(), "it has ended by itself");
+            std::thread::yield_now();
+        }
+        kill(child);
+    }
+
     /// Scans here; `each` gets every event, and the switch.
     fn scan(&self, config: ScanConfig, each: impl Fn(&Event, &Stop) + Send + Sync + 'static) -> ScanSummary {
         let (stop, progress) = (Stop::new(), Arc::new(Progress::default()));
@@ -179,11 +189,7 @@ fn domains_of(rows: &[PolicyRow]) -> Vec<&str> {
 fn rfc8461_3_3_a_fetch_that_failed_is_not_made_again_at_once_by_a_run_that_was_killed() {
     let place = Place::new();
     // While its input may go on, nothing is committed; then it is killed.
-    let child = place.child();
-    while place.noted().matches('\n').count() < FAILING.len() {
-        std::thread::yield_now();
-    }
-    kill(child);
+    place.kill_once_all_have_failed();
     assert_eq!(rows::<DomainRow>(&place.run()).len(), 0);
     assert_eq!(place.asked(), [1, 1, 1]);
 
@@ -226,11 +232,7 @@ fn rfc8461_3_3_a_fetch_that_failed_is_not_made_again_at_once_by_a_run_that_was_k
 #[test]
 fn without_a_back_off_a_killed_run_fetches_again_at_once() {
     let place = Place::new();
-    let child = place.child();
-    while place.noted().matches('\n').count() < FAILING.len() {
-        std::thread::yield_now();
-    }
-    kill(child);
+    place.kill_once_all_have_failed();
     let impatient = ScanConfig { policy_backoff: Duration::ZERO, ..place.config() };
     let summary = place.scan(impatient, |event, _| {
         assert!(!matches!(event, Event::BackingOff { .. }), "it waits");
