@@ -93,7 +93,7 @@ pub fn judge(dossier: &Dossier<'_>, at: Option<Micros>) -> Judgement {
     let hosted = policy_operator(domain, record, served);
     let dns = dns_operator(domain);
     let verdict = VerdictRow {
-        domain: domain.domain.clone(),
+        domain: domain.domain.to_string(),
         rank: domain.rank,
         columns: domain.columns.clone(),
         record: record.as_str().to_owned(),

@@ -37,7 +37,7 @@ impl Route {
         }
         let named = domain.mx.records.iter().filter(|record| record.exchange != ".");
         let mut hosts = named
-            .map(|record| Exchange { preference: record.preference, host: record.exchange.clone() })
+            .map(|record| Exchange { preference: record.preference, host: record.exchange.to_string() })
             .collect::<Vec<_>>();
         hosts.sort_by(|a, b| (&a.host, a.preference).cmp(&(&b.host, b.preference)));
         hosts.dedup_by(|later, kept| later.host == kept.host);

@@ -143,7 +143,7 @@ fn judge_chunk(
         hosts.count(&domain);
         let dossier = Dossier {
             domain: &domain,
-            policy: policies.get(&domain.domain).map(|(policy, chain)| (policy, chain.as_ref())),
+            policy: policies.get(&*domain.domain).map(|(policy, chain)| (policy, chain.as_ref())),
             hosts: &|host| hosts.get(host),
             sinks: &|name| sinks.get(name),
             dnssec: hosts.believed,

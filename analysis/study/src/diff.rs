@@ -251,7 +251,7 @@ fn spill_domains(number: usize, to: &RunToCompare, partitions: &mut Partitions) 
             if verdict.domain != row.domain {
                 return Err(StudyError::Stale(run.root().to_owned()));
             }
-            let standing = Standing::of(&row, policies.get(&row.domain), &verdict);
+            let standing = Standing::of(&row, policies.get(&*row.domain), &verdict);
             partitions.put(number, &row.domain, &Spilled::Domain(standing))
         })?;
     }

@@ -62,7 +62,7 @@ pub fn export(run: &RunDir, classified: &Classified, path: &Path) -> Result<u64,
             {
                 note(&mut violations, finding?);
             }
-            let facts = facts(&verdict, &domain, policies.remove(&domain.domain), &hosts, violations);
+            let facts = facts(&verdict, &domain, policies.remove(&*domain.domain), &hosts, violations);
             let outcomes = verdict.outcomes.chars().map(word).collect();
             rows.push(FlatRow { verdict, facts, outcomes });
             if rows.len() == ROWS_BUFFERED {
@@ -136,7 +136,7 @@ fn facts(
     Facts {
         protection: protection(verdict).to_owned(),
         violations,
-        source: domain.source.clone(),
+        source: domain.source.to_string(),
         line: domain.line,
         asked: domain.mx.started,
         mx_lookup: lookup(&domain.mx).to_owned(),
@@ -181,8 +181,8 @@ fn mx_names(domain: &DomainRow) -> Vec<String> {
     records.sort_by(|a, b| (a.preference, &a.exchange).cmp(&(b.preference, &b.exchange)));
     let mut names: Vec<String> = Vec::new();
     for record in records {
-        if !names.contains(&record.exchange) {
-            names.push(record.exchange.clone());
+        if names.iter().all(|name| *name != record.exchange) {
+            names.push(record.exchange.to_string());
         }
     }
     names

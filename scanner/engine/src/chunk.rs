@@ -11,7 +11,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mxray_evidence::{
-    DomainRow, Gathered, MailHostRow, Micros, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow,
+    DomainRow, Gathered, MailHostRow, Micros, PolicyRow, RejectRow, ReportSinkRow, SmtpSessionRow, Text,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -174,7 +174,7 @@ impl Drop for Chunk {
 #[must_use = "work that is dropped undone breaks its chunk"]
 pub(crate) struct Work {
     chunk: Arc<Chunk>,
-    subject: Box<str>,
+    subject: Text,
     is_done: bool,
 }
 

@@ -77,7 +77,7 @@ impl Owed {
                 // One that finds no room now is not claimed, and is found again.
                 if !hosts.holds(host.as_bytes()) && owed.has_room(owed.hosts.len()) {
                     hosts.claim(host.as_bytes());
-                    owed.hosts.push(host);
+                    owed.hosts.push(host.into());
                 }
             }
             for sink in report_sinks(&row) {
@@ -88,7 +88,7 @@ impl Owed {
             }
             let wants_policy = config.stages.policy && is_fetched(&row, config.extras);
             if wants_policy && !fetched.holds(row.domain.as_bytes()) && owed.has_room(owed.policies.len()) {
-                owed.policies.push(OwedPolicy { domain: row.domain, chunk });
+                owed.policies.push(OwedPolicy { domain: row.domain.into(), chunk });
             }
         })?;
         Ok(owed)

@@ -239,7 +239,7 @@ impl Pipeline {
         }
         for host in probed_hosts(&row) {
             if self.is_new(&host, |seen| &mut seen.hosts, &self.progress.remembered.hosts) {
-                self.begin_host(host, chunk).await;
+                self.begin_host(host.into(), chunk).await;
             }
         }
         for sink in report_sinks(&row) {

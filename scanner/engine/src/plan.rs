@@ -165,7 +165,7 @@ impl Plan {
             Fate::Scan(target) => {
                 self.domains += 1;
                 if self.examples.len() < EXAMPLES_MAX {
-                    self.examples.push(target.domain);
+                    self.examples.push(target.domain.into());
                 }
             }
             Fate::Reject(row) => *self.rejects.entry(row.reason).or_default() += 1,

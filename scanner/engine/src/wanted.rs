@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use mxray_evidence::{DomainRow, LookupStatus, MailHostRow, OwnCause};
+use mxray_evidence::{DomainRow, LookupStatus, MailHostRow, OwnCause, Text};
 use mxray_protocol::name::is_host_name;
 
 /// MX hosts of one domain that are probed, most preferred first. A domain can name as many as fit into 64 KiB, and
@@ -17,14 +17,14 @@ pub const ADDRESSES_A_HOST_MAX: usize = 16;
 /// The MX hosts of a domain that are probed: those of its MX set that an address can be asked for, most preferred
 /// first, up to [`HOSTS_A_DOMAIN_MAX`]. A domain without MX is its own MX host (RFC 5321 §5.1), and is probed as
 /// such if it has any `_mta-sts` TXT.
-pub(crate) fn probed_hosts(row: &DomainRow) -> Vec<String> {
+pub(crate) fn probed_hosts(row: &DomainRow) -> Vec<Text> {
     match row.mx.status() {
         LookupStatus::NoData if !row.sts_txt.records.is_empty() => vec![row.domain.clone()],
         LookupStatus::Found => {
             let mut records: Vec<_> = row.mx.records.iter().collect();
             records.sort_by(|a, b| (a.preference, &a.exchange).cmp(&(b.preference, &b.exchange)));
             // Few enough to be looked through.
-            let mut hosts: Vec<String> = Vec::new();
+            let mut hosts: Vec<Text> = Vec::new();
             for host in records.into_iter().map(|record| &record.exchange) {
                 if hosts.len() < HOSTS_A_DOMAIN_MAX && is_host_name(host) && !hosts.contains(host) {
                     hosts.push(host.clone());
@@ -39,7 +39,7 @@ pub(crate) fn probed_hosts(row: &DomainRow) -> Vec<String> {
 /// What a mail host is an alias of, and what that is, in order.
 pub(crate) fn aliases(row: &MailHostRow) -> Vec<String> {
     let cnames = if row.a.cnames.is_empty() { &row.aaaa.cnames } else { &row.a.cnames };
-    cnames.iter().map(|cname| cname.target.clone()).collect()
+    cnames.iter().map(|cname| cname.target.to_string()).collect()
 }
 
 /// The sessions that a mail host's row asks for, and why one of them is not held.

@@ -326,6 +326,22 @@ impl Cell for String {
     }
 }
 
+impl Cell for Arc<str> {
+    type Cells = Strings<Utf8Type>;
+
+    fn put(&self, cells: &mut Self::Cells) {
+        cells.push(self.as_bytes());
+    }
+}
+
+impl Cell for crate::Text {
+    type Cells = Strings<Utf8Type>;
+
+    fn put(&self, cells: &mut Self::Cells) {
+        cells.push(self.as_bytes());
+    }
+}
+
 impl Cell for ByteBuf {
     type Cells = Strings<BinaryType>;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::column::{Column, Kind, boolean, bytes, name, text, time, u32};
+use crate::column::{Column, Kind, boolean, bytes, name, text, time, u32, word};
 use crate::{Micros, Table};
 
 /// The SHA-256 of a certificate's DER, 32 bytes: its key in `certificates`.
@@ -41,19 +41,19 @@ impl TlsObservation {
             vec![
                 name("sni", "The name sent as SNI."),
                 crate::column::u64("elapsed_us", "Duration of the handshake, microseconds."),
-                text("version", "`TLSv1.2` or `TLSv1.3`; null when none was agreed.").optional(),
-                text("cipher_suite", "The suite, by its IANA name.").optional(),
-                text("group", "The key exchange group, by its IANA name.").optional(),
+                word("version", "`TLSv1.2` or `TLSv1.3`; null when none was agreed.").optional(),
+                word("cipher_suite", "The suite, by its IANA name.").optional(),
+                word("group", "The key exchange group, by its IANA name.").optional(),
                 Column::list(
                     "chain",
                     Kind::Binary,
                     "SHA-256 of each certificate shown, leaf first: keys into `certificates`.",
                 ),
-                text("signature_scheme", "Scheme of the peer's handshake signature, by its IANA name.")
+                word("signature_scheme", "Scheme of the peer's handshake signature, by its IANA name.")
                     .optional(),
                 boolean("signature_valid", "Whether that signature proves possession of the leaf's key.")
                     .optional(),
-                text("alert", "The alert received, by its name in RFC 8446 §6.").optional(),
+                word("alert", "The alert received, by its name in RFC 8446 §6.").optional(),
             ],
         )
         .optional()
@@ -117,9 +117,9 @@ impl Table for CertificateRow {
                 Kind::Text,
                 "The DNS-IDs among its subject alternative names, as written.",
             ),
-            text("key_algorithm", "`RSA`, `EC`, `Ed25519`, or an OID.").optional(),
+            word("key_algorithm", "`RSA`, `EC`, `Ed25519`, or an OID.").optional(),
             u32("key_bits", "Size of its key, bits.").optional(),
-            text("signature_algorithm", "OID of its signature's algorithm.").optional(),
+            word("signature_algorithm", "OID of its signature's algorithm.").optional(),
             bytes("spki_sha256", "SHA-256 of its subject public key info.").optional(),
             boolean("is_ca", "Basic constraints say that it is a CA.").optional(),
             boolean("self_issued", "Subject and issuer are the same bytes.").optional(),

@@ -23,6 +23,8 @@ pub struct Column {
 pub enum Kind {
     /// UTF-8 text.
     Text,
+    /// One of a few texts, which stand in the file once.
+    Word,
     /// A domain name: lower-case A-labels, no last dot.
     Name,
     /// Bytes as received.
@@ -76,7 +78,7 @@ impl Column {
 impl Kind {
     fn data_type(&self) -> DataType {
         match self {
-            Self::Text | Self::Name => DataType::Utf8,
+            Self::Text | Self::Word | Self::Name => DataType::Utf8,
             Self::Binary => DataType::Binary,
             Self::Bool => DataType::Boolean,
             Self::U16 => DataType::UInt16,
@@ -94,7 +96,7 @@ impl Kind {
     /// How the data dictionary writes the type.
     pub fn describe(&self) -> String {
         match self {
-            Self::Text => "text".into(),
+            Self::Text | Self::Word => "text".into(),
             Self::Name => "domain name".into(),
             Self::Binary => "bytes".into(),
             Self::Bool => "boolean".into(),
@@ -123,6 +125,10 @@ fn arrow_fields(columns: &[Column]) -> Fields {
 
 pub(crate) fn text(name: &'static str, doc: &'static str) -> Column {
     Column::new(name, Kind::Text, doc)
+}
+
+pub(crate) fn word(name: &'static str, doc: &'static str) -> Column {
+    Column::new(name, Kind::Word, doc)
 }
 
 pub(crate) fn name(name: &'static str, doc: &'static str) -> Column {

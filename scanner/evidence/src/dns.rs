@@ -1,23 +1,25 @@
 //! What DNS said about a domain.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::cells::cells;
-use crate::column::{Column, Kind, boolean, bytes, name, text, time, u16, u32, u64};
-use crate::{Ending, ExtendedError, Micros, Security, Table};
+use crate::column::{Column, Kind, boolean, bytes, name, text, time, u16, u32, u64, word};
+use crate::{Ending, ExtendedError, Micros, Security, Table, Text};
 
 /// One question to DNS, everything that came back, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup<R> {
     /// The name asked for.
-    pub name: String,
+    pub name: Text,
     /// When the first query left.
     pub started: Micros,
     /// From the first query to the end, microseconds.
     pub elapsed_us: u64,
     /// The resolver that gave the last answer, `address:port`; `None` when none answered.
-    pub resolver: Option<String>,
+    pub resolver: Option<Text>,
     /// Queries sent, retries and the TCP repeat included.
     pub queries: u16,
     /// Whether the answer came over TCP, after a truncated one.
@@ -84,7 +86,7 @@ impl<R> Lookup<R> {
             name("name", "The name asked for."),
             time("started", "When the first query left."),
             u64("elapsed_us", "From the first query to the end, microseconds."),
-            text("resolver", "The resolver that answered last, `address:port`; null when none did.")
+            word("resolver", "The resolver that answered last, `address:port`; null when none did.")
                 .optional(),
             u16("queries", "Queries sent, retries and the TCP repeat included."),
             boolean("tcp", "The answer came over TCP, after a truncated one over UDP."),
@@ -98,7 +100,7 @@ impl<R> Lookup<R> {
             .optional(),
             boolean("authenticated", "The AD bit, for the whole answer; null: no answer.").optional(),
             ExtendedError::column(),
-            text(
+            word(
                 "security",
                 "What DNSSEC makes of the answer (RFC 4033 §5), by `authenticated`, `unchecked_rcode` and `extended_errors`: \
                  `secure`, `insecure`, `bogus`, `indeterminate`: the resolver could not find out, or the run's resolvers are \
@@ -128,9 +130,9 @@ impl<R> Lookup<R> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cname {
     /// The alias.
-    pub owner: String,
+    pub owner: Text,
     /// What it stands for.
-    pub target: String,
+    pub target: Text,
     /// Seconds.
     pub ttl: u32,
 }
@@ -141,7 +143,7 @@ pub struct MxRecord {
     /// Lower is tried first.
     pub preference: u16,
     /// The MX host.
-    pub exchange: String,
+    pub exchange: Text,
     /// Seconds.
     pub ttl: u32,
 }
@@ -150,7 +152,7 @@ pub struct MxRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NsRecord {
     /// The name server.
-    pub nameserver: String,
+    pub nameserver: Text,
     /// Seconds.
     pub ttl: u32,
 }
@@ -175,7 +177,7 @@ impl TxtRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressRecord {
     /// As text, in the form of RFC 5952.
-    pub address: String,
+    pub address: Text,
     /// Seconds.
     pub ttl: u32,
 }
@@ -228,9 +230,10 @@ pub struct InputColumn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainRow {
     /// The domain, as lower-case A-labels.
-    pub domain: String,
+    pub domain: Text,
     /// Which input it came from, as given on the command line.
-    pub source: String,
+    #[serde(with = "shared")]
+    pub source: Arc<str>,
     /// Its line in the whole input, counted from 1 over all sources.
     pub line: u64,
     /// Its rank, where the input has one.
@@ -249,13 +252,28 @@ pub struct DomainRow {
     pub aside_txt: Vec<Lookup<TxtRecord>>,
 }
 
+/// A text that many rows have in common, between the row and the table.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
+    }
+}
+
 cells! {
     /// Columns of lookups.
     LookupCells[R] of Lookup<R> {
-        name: String,
+        name: Text,
         started: Micros,
         elapsed_us: u64,
-        resolver: Option<String>,
+        resolver: Option<Text>,
         queries: u16,
         tcp: bool,
         rcode: Option<u16>,
@@ -271,17 +289,17 @@ cells! {
 
 cells! {
     /// Columns of links of CNAME chains.
-    CnameCells of Cname { owner: String, target: String, ttl: u32, }
+    CnameCells of Cname { owner: Text, target: Text, ttl: u32, }
 }
 
 cells! {
     /// Columns of MX records.
-    MxCells of MxRecord { preference: u16, exchange: String, ttl: u32, }
+    MxCells of MxRecord { preference: u16, exchange: Text, ttl: u32, }
 }
 
 cells! {
     /// Columns of NS records.
-    NsCells of NsRecord { nameserver: String, ttl: u32, }
+    NsCells of NsRecord { nameserver: Text, ttl: u32, }
 }
 
 cells! {
@@ -297,8 +315,8 @@ cells! {
 cells! {
     /// Columns of `domains`.
     DomainCells of DomainRow {
-        domain: String,
-        source: String,
+        domain: Text,
+        source: Arc<str>,
         line: u64,
         rank: Option<u64>,
         columns: Vec<InputColumn>,
@@ -329,7 +347,7 @@ impl Table for DomainRow {
         };
         vec![
             name("domain", "The domain: lower-case A-labels, no last dot."),
-            text("source", "The input it came from, as named on the command line."),
+            word("source", "The input it came from, as named on the command line."),
             u64("line", "Its line in the whole input, counted from 1 over all sources."),
             u64("rank", "Its rank, where the input has one.").optional(),
             Column::groups(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cells::{Cell, cells};
-use crate::column::{Column, text};
+use crate::column::{Column, text, word};
 
 /// How an observation ended. What was captured before stands in the row beside it.
 ///
@@ -88,13 +88,13 @@ impl Ending {
             "ending",
             "How the observation ended.",
             vec![
-                text(
+                word(
                     "kind",
                     "`completed`; `stopped` by the other side or the network; `withheld` by ourselves: \
                      never evidence about them.",
                 ),
-                text("stage", "Where in the exchange it ended early.").optional(),
-                text("cause", "What ended it, as a kebab-case word.").optional(),
+                word("stage", "Where in the exchange it ended early.").optional(),
+                word("cause", "What ended it, as a kebab-case word.").optional(),
                 text("detail", "The words of the library or operating system, for a person.").optional(),
             ],
         )

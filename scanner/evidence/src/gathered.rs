@@ -121,10 +121,10 @@ mod tests {
 
         fn lookup<R>(&mut self, record: impl FnMut(&mut Self) -> R) -> Lookup<R> {
             Lookup {
-                name: self.text(),
+                name: self.text().into(),
                 started: self.one_of(&[i64::MIN, -1, 0, 1_700_000_000_000_001, i64::MAX]),
                 elapsed_us: self.long(),
-                resolver: self.maybe(Self::text),
+                resolver: self.maybe(|dice| dice.text().into()),
                 queries: self.short(),
                 tcp: self.below(2) == 0,
                 rcode: self.maybe(Self::short),
@@ -136,7 +136,11 @@ mod tests {
                     unchecked: dice.below(2) == 0,
                 }),
                 security: self.maybe(|dice| dice.one_of(Security::ALL)),
-                cnames: self.some(|dice| Cname { owner: dice.text(), target: dice.text(), ttl: dice.ttl() }),
+                cnames: self.some(|dice| Cname {
+                    owner: dice.text().into(),
+                    target: dice.text().into(),
+                    ttl: dice.ttl(),
+                }),
                 records: self.some(record),
                 ending: self.ending(),
             }
@@ -148,17 +152,17 @@ mod tests {
 
         fn domain(&mut self) -> DomainRow {
             DomainRow {
-                domain: self.text(),
-                source: self.text(),
+                domain: self.text().into(),
+                source: self.text().into(),
                 line: self.long(),
                 rank: self.maybe(Self::long),
                 columns: self.some(|dice| InputColumn { name: dice.text(), value: dice.text() }),
                 mx: self.lookup(|dice| MxRecord {
                     preference: dice.short(),
-                    exchange: dice.text(),
+                    exchange: dice.text().into(),
                     ttl: dice.ttl(),
                 }),
-                ns: self.lookup(|dice| NsRecord { nameserver: dice.text(), ttl: dice.ttl() }),
+                ns: self.lookup(|dice| NsRecord { nameserver: dice.text().into(), ttl: dice.ttl() }),
                 sts_txt: self.txt(),
                 tlsrpt_txt: self.txt(),
                 aside_txt: self.some(Self::txt),

@@ -54,3 +54,6 @@ pub use unnamed::Unnamed;
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
 pub type Micros = i64;
+
+/// A text that is mostly short, as names are: up to 24 bytes stand in the value itself, and nothing is allocated for them.
+pub type Text = compact_str::CompactString;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::column::{Column, Kind, bytes, name, text, time, u16, u64};
+use crate::column::{Column, Kind, bytes, name, text, time, u16, u64, word};
 use crate::dns::{address_columns, tlsa_columns};
 use crate::{AddressRecord, Digest, Ending, Lookup, Micros, Stage, Table, TlsObservation, TlsaRecord};
 
@@ -97,16 +97,16 @@ impl LegacyHello {
                     "The newest version the hello offers: `TLSv1.3` with all older ones and every suite and group, or, where \
                      that was not taken, `TLSv1.1`.",
                 ),
-                text("version", "The version the server takes: `SSLv3` to `TLSv1.3`; null when none.").optional(),
-                text("cipher_suite", "The suite it takes, by its IANA name.").optional(),
-                text("group", "The group of its key exchange, by its IANA name, or `dh-` and the bits of its prime.").optional(),
+                word("version", "The version the server takes: `SSLv3` to `TLSv1.3`; null when none.").optional(),
+                word("cipher_suite", "The suite it takes, by its IANA name.").optional(),
+                word("group", "The group of its key exchange, by its IANA name, or `dh-` and the bits of its prime.").optional(),
                 Column::list(
                     "chain",
                     Kind::Binary,
                     "SHA-256 of each certificate shown, leaf first: keys into `certificates`. Nothing proves that the \
                      server holds their key.",
                 ),
-                text("alert", "The alert it sent, by its name in RFC 8446 §6.").optional(),
+                word("alert", "The alert it sent, by its name in RFC 8446 §6.").optional(),
                 Ending::column(),
             ],
         )

@@ -206,8 +206,9 @@ pub(crate) fn read_names(
     }))
 }
 
-/// The writer's choices, measured in `benches/`: zstd 3; no dictionary for names, times and long numbers, whose deltas are
-/// smaller; statistics a row group, so that readers skip.
+/// The writer's choices, measured in `benches/`: zstd 3 for what has letters, and nothing for numbers and a few words, which
+/// their encodings have made small; no dictionary for names, times and long numbers, whose deltas are smaller; statistics a
+/// row group, so that readers skip.
 pub(crate) fn properties(table: &str, columns: &[Column], label: &PartLabel) -> WriterProperties {
     let mut metadata = vec![
         KeyValue::new("mxray.schema_version".to_owned(), SCHEMA_VERSION.to_string()),
@@ -223,31 +224,53 @@ pub(crate) fn properties(table: &str, columns: &[Column], label: &PartLabel) -> 
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(metadata));
-    for (path, encoding) in delta_encoded(columns, &[]) {
+    for Leaf { path, is_compressed, deltas } in leaves(columns, &[]) {
         let path = ColumnPath::new(path);
-        builder =
-            builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding);
+        if !is_compressed {
+            builder = builder.set_column_compression(path.clone(), Compression::UNCOMPRESSED);
+        }
+        if let Some(encoding) = deltas {
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, encoding);
+        }
     }
     builder.build()
 }
 
-/// The leaves whose values are better stored as deltas, as Parquet column paths.
-fn delta_encoded(columns: &[Column], parents: &[String]) -> Vec<(Vec<String>, Encoding)> {
+/// A column of a file.
+struct Leaf {
+    path: Vec<String>,
+    is_compressed: bool,
+    /// How its values are stored where deltas are better than a dictionary.
+    deltas: Option<Encoding>,
+}
+
+fn leaves(columns: &[Column], parents: &[String]) -> Vec<Leaf> {
     let mut found = Vec::new();
     for column in columns {
         let mut path = parents.to_vec();
         path.push(column.name.to_owned());
-        match &column.kind {
-            Kind::Name if parents.is_empty() => found.push((path, Encoding::DELTA_BYTE_ARRAY)),
+        let mut kind = &column.kind;
+        if let Kind::List(of) = kind {
+            path.extend(["list".to_owned(), "item".to_owned()]);
+            kind = of;
+        }
+        let deltas = match kind {
+            Kind::Name if parents.is_empty() => Some(Encoding::DELTA_BYTE_ARRAY),
             // The name that was asked for: another in each row, as the row's own.
-            Kind::Name if column.name == "name" => found.push((path, Encoding::DELTA_BYTE_ARRAY)),
-            Kind::U64 | Kind::Time => found.push((path, Encoding::DELTA_BINARY_PACKED)),
-            Kind::Group(fields) => found.extend(delta_encoded(fields, &path)),
+            Kind::Name if column.name == "name" => Some(Encoding::DELTA_BYTE_ARRAY),
+            Kind::U64 | Kind::Time => Some(Encoding::DELTA_BINARY_PACKED),
+            _ => None,
+        };
+        match kind {
+            Kind::Group(fields) => found.extend(leaves(fields, &path)),
             Kind::Groups(fields) => {
                 path.extend(["list".to_owned(), "item".to_owned()]);
-                found.extend(delta_encoded(fields, &path));
+                found.extend(leaves(fields, &path));
             }
-            _ => {}
+            Kind::Text | Kind::Name | Kind::Binary => found.push(Leaf { path, is_compressed: true, deltas }),
+            _ => found.push(Leaf { path, is_compressed: false, deltas }),
         }
     }
     found

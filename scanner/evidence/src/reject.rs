@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::Table;
-use crate::column::{Column, bytes, text, u64};
+use crate::column::{Column, bytes, text, u64, word};
 use crate::ending::words;
 
 words! {
@@ -59,9 +59,9 @@ impl Table for RejectRow {
 
     fn columns() -> Vec<Column> {
         vec![
-            text("source", "The input it came from, as named on the command line."),
+            word("source", "The input it came from, as named on the command line."),
             u64("line", "Its line in the whole input, counted from 1 over all sources."),
-            text("reason", "Why, as a kebab-case word."),
+            word("reason", "Why, as a kebab-case word."),
             text("detail", "More of it, for a person.").optional(),
             bytes("text", "The line's bytes, cut at 256."),
         ]

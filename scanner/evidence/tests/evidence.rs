@@ -73,7 +73,7 @@ fn domain(n: u64) -> DomainRow {
             vec![TxtRecord { segments: vec![ByteBuf::from(*b"v=STSv1; id=1;")], ttl: 1 }],
             Ending::Completed,
         )],
-        domain: name,
+        domain: name.into(),
     }
 }
 

@@ -92,7 +92,8 @@ impl Standing {
         let mx = match domain.mx.status() {
             LookupStatus::Failed(_) | LookupStatus::Unanswered => None,
             _ => {
-                let named = domain.mx.records.iter().map(|mx| mx.exchange.clone()).filter(|host| host != ".");
+                let named =
+                    domain.mx.records.iter().map(|mx| mx.exchange.to_string()).filter(|host| host != ".");
                 let mut hosts: Vec<String> = named.collect();
                 hosts.sort_unstable();
                 hosts.dedup();

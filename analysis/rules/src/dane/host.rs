@@ -130,7 +130,7 @@ impl HostDane {
         let lookup = &row.tlsa;
         if lookup.is_bogus() {
             self.standing = Standing::Fails;
-            let detail = Some(lookup.name.clone());
+            let detail = Some(lookup.name.to_string());
             return self.mark(RuleId::DnssecBogus, Outcome::Violation, Some("tlsa"), detail);
         }
         match lookup.status() {

@@ -51,7 +51,7 @@ fn a_record_beside_its_name_is_told_by_where_it_stands() {
 fn rfc8461_3_4_the_record_above_is_not_the_one_of_the_domain_below() {
     let below = |domain: &str, above: &str| {
         let mut case = beside(&format!("_mta-sts.{above}"), STS);
-        case.domain.domain = domain.to_owned();
+        case.domain.domain = domain.into();
         case
     };
     assert_eq!(below("in.d.example", "d.example").violations(), ["sts-record-wrong-owner/parent"]);

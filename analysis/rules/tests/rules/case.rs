@@ -19,10 +19,10 @@ pub(crate) const SOUND_POLICY: &str =
 
 pub(crate) fn lookup<R>(name: &str, rcode: u16, records: Vec<R>) -> Lookup<R> {
     Lookup {
-        name: name.to_owned(),
+        name: name.into(),
         started: NOW,
         elapsed_us: 1,
-        resolver: Some("127.0.0.1:53".to_owned()),
+        resolver: Some("127.0.0.1:53".into()),
         queries: 1,
         tcp: false,
         rcode: Some(rcode),
@@ -50,7 +50,7 @@ pub(crate) fn withheld<R>(name: &str) -> Lookup<R> {
 
 /// An alias that leads to nothing.
 pub(crate) fn dangling<R>(name: &str, rcode: u16) -> Lookup<R> {
-    let cname = Cname { owner: name.to_owned(), target: "gone.example".to_owned(), ttl: 60 };
+    let cname = Cname { owner: name.into(), target: "gone.example".into(), ttl: 60 };
     Lookup { cnames: vec![cname], ..lookup(name, rcode, Vec::new()) }
 }
 
@@ -59,11 +59,11 @@ pub(crate) fn txt(text: &str) -> TxtRecord {
 }
 
 pub(crate) fn address(address: &str) -> AddressRecord {
-    AddressRecord { address: address.to_owned(), ttl: 60 }
+    AddressRecord { address: address.into(), ttl: 60 }
 }
 
 pub(crate) fn mx(preference: u16, exchange: &str) -> MxRecord {
-    MxRecord { preference, exchange: exchange.to_owned(), ttl: 60 }
+    MxRecord { preference, exchange: exchange.into(), ttl: 60 }
 }
 
 pub(crate) fn tls(sni: &str) -> TlsObservation {
@@ -188,8 +188,8 @@ impl Case {
     /// A domain that does everything right.
     pub(crate) fn sound() -> Self {
         let domain = DomainRow {
-            domain: DOMAIN.to_owned(),
-            source: "list".to_owned(),
+            domain: DOMAIN.into(),
+            source: "list".into(),
             line: 1,
             rank: Some(7),
             columns: Vec::new(),

@@ -223,7 +223,7 @@ fn what_does_not_validate_is_deferred() {
 #[test]
 fn rfc7672_2_2_2_a_signed_alias_of_an_unsigned_name_has_records_of_its_own() {
     fn alias<R>(lookup: Lookup<R>) -> Lookup<R> {
-        let cname = Cname { owner: A.to_owned(), target: "mx.plain.example".to_owned(), ttl: 60 };
+        let cname = Cname { owner: A.into(), target: "mx.plain.example".into(), ttl: 60 };
         Lookup { authenticated: Some(false), cnames: vec![cname], ..lookup }
     }
     let mut host = guarded(A, MATCH);
@@ -323,7 +323,7 @@ fn rfc7672_3_2_2_the_name_that_the_domain_is_an_alias_of_counts_too() {
     host.sessions[0].1.as_mut().expect("a chain").names = vec!["real.example".to_owned()];
     let mut case = with_hosts(&[host]);
     let (owner, target) = (case.domain.domain.clone(), "real.example".to_owned());
-    case.domain.mx.cnames.push(Cname { owner, target, ttl: 60 });
+    case.domain.mx.cnames.push(Cname { owner, target: target.into(), ttl: 60 });
     assert_eq!(case.violations(), [""; 0]);
     assert_eq!(senders(&case)[0], "authenticated");
 }

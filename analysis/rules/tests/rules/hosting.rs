@@ -11,7 +11,7 @@ fn through(case: &mut Case, targets: &[&str]) {
         let mut owner = owner.to_owned();
         let link = |target: &&str| {
             let owner = std::mem::replace(&mut owner, (*target).to_owned());
-            Cname { owner, target: (*target).to_owned(), ttl: 60 }
+            Cname { owner: owner.into(), target: (*target).into(), ttl: 60 }
         };
         targets.iter().map(link).collect()
     };

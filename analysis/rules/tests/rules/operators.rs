@@ -7,13 +7,13 @@ use crate::case::{Case, Host, lookup, mx, timed_out};
 fn case() -> Case {
     let mut case = Case::sound();
     let servers = ["ns1.dns.example", "ns2.dns.example", "ns.d.example"];
-    let servers = servers.map(|name| NsRecord { nameserver: name.to_owned(), ttl: 60 });
+    let servers = servers.map(|name| NsRecord { nameserver: name.into(), ttl: 60 });
     case.domain.ns = lookup("d.example", 0, servers.into());
     case
 }
 
 fn alias(owner: &str, target: &str) -> Cname {
-    Cname { owner: owner.to_owned(), target: target.to_owned(), ttl: 60 }
+    Cname { owner: owner.into(), target: target.into(), ttl: 60 }
 }
 
 #[track_caller]

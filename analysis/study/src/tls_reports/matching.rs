@@ -77,10 +77,10 @@ pub fn match_tls_reports(
     let mut domains: HashMap<String, Seen> = wanted.map(|domain| (domain, Seen::default())).collect();
     let mut scanned = BTreeSet::new();
     run.for_each::<DomainRow>(|row| {
-        if let Some(seen) = domains.get_mut(&row.domain) {
+        if let Some(seen) = domains.get_mut(&*row.domain) {
             seen.mx_measured = row.mx.is_measured();
-            seen.mx_hosts = row.mx.records.into_iter().map(|mx| mx.exchange).collect();
-            scanned.insert(row.domain);
+            seen.mx_hosts = row.mx.records.into_iter().map(|mx| mx.exchange.into()).collect();
+            scanned.insert(String::from(row.domain));
         }
     })?;
     for rows in read_rows::<FindingRow>(&run.derived_path::<FindingRow>(id))? {

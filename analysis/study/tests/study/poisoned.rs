@@ -34,7 +34,7 @@ fn poison_bytes(begin: &str) -> ByteBuf {
 }
 
 fn alias(owner: &str) -> Vec<Cname> {
-    vec![Cname { owner: owner.to_owned(), target: poison("cdn"), ttl: 1 }]
+    vec![Cname { owner: owner.into(), target: poison("cdn").into(), ttl: 1 }]
 }
 
 fn stopped() -> Ending {
@@ -43,12 +43,12 @@ fn stopped() -> Ending {
 
 fn domain(n: u64) -> DomainRow {
     let mut row = run::domain(3 * n);
-    row.domain = format!("{}.example", poison(&format!("d{n}")));
-    row.source = poison("list");
+    row.domain = format!("{}.example", poison(&format!("d{n}"))).into();
+    row.source = poison("list").into();
     row.columns = vec![InputColumn { name: poison("sector"), value: poison("law") }];
-    row.mx.records = vec![MxRecord { preference: 10, exchange: poison("mx"), ttl: 1 }];
+    row.mx.records = vec![MxRecord { preference: 10, exchange: poison("mx").into(), ttl: 1 }];
     row.mx.cnames = alias("d");
-    row.ns.records = vec![NsRecord { nameserver: poison("ns"), ttl: 1 }];
+    row.ns.records = vec![NsRecord { nameserver: poison("ns").into(), ttl: 1 }];
     let txt = |begin: &str| vec![TxtRecord { segments: vec![poison_bytes(begin)], ttl: 1 }];
     row.sts_txt.records = match n {
         0 => vec![TxtRecord { segments: vec![ByteBuf::from(*b"v=STSv1; id=1;")], ttl: 1 }],
@@ -76,7 +76,7 @@ fn tls(sni: &str) -> TlsObservation {
 fn policy(domain: &str, n: u64) -> PolicyRow {
     let mut row = run::policy(domain, 0);
     row.a.cnames = alias(&row.host);
-    row.a.records = vec![AddressRecord { address: poison("127.0.0.2"), ttl: 1 }];
+    row.a.records = vec![AddressRecord { address: poison("127.0.0.2").into(), ttl: 1 }];
     row.tls = Some(tls(&row.host));
     row.headers = ["content-type", "location", "server"]
         .map(|name| Header { name: name.to_owned(), value: poison_bytes("text/") })
@@ -132,7 +132,7 @@ fn poisoned_run(folder: &Path) -> RunDir {
     host.host = poison("mx");
     host.a.cnames = alias("mx");
     host.a.records =
-        (0..2).map(|n| AddressRecord { address: poison(&format!("127.0.0.{n}")), ttl: 1 }).collect();
+        (0..2).map(|n| AddressRecord { address: poison(&format!("127.0.0.{n}")).into(), ttl: 1 }).collect();
     let reject = RejectRow {
         source: poison("list"),
         line: 9,

@@ -133,7 +133,7 @@ pub(crate) fn domain(n: u64) -> DomainRow {
         sts_txt: lookup(&format!("_mta-sts.{name}"), if n.is_multiple_of(3) { vec![txt] } else { vec![] }),
         tlsrpt_txt: lookup(&format!("_smtp._tls.{name}"), vec![]),
         aside_txt: vec![],
-        domain: name,
+        domain: name.into(),
     }
 }
 

@@ -64,8 +64,8 @@ pub(super) fn assessments(run: &RunDir, id: &str) -> Result<Vec<Assessment>, Fai
     let mut order = Vec::new();
     let mut hosts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     run.for_each::<DomainRow>(|row| {
-        hosts.insert(row.domain.clone(), mx_hosts(&row));
-        order.push(row.domain);
+        hosts.insert(row.domain.to_string(), mx_hosts(&row));
+        order.push(String::from(row.domain));
     })
     .environment(|| format!("reading the run in {}", run.root().display()))?;
 
@@ -92,7 +92,7 @@ fn mx_hosts(row: &DomainRow) -> Vec<String> {
     let mut records: Vec<_> = row.mx.records.iter().map(|mx| (mx.preference, mx.exchange.clone())).collect();
     records.sort();
     records.dedup_by(|a, b| a.1 == b.1);
-    records.into_iter().map(|(_, host)| host).collect()
+    records.into_iter().map(|(_, host)| host.into()).collect()
 }
 
 fn derived<T: Table>(run: &RunDir, id: &str) -> Result<Vec<T>, Failure> {

@@ -279,11 +279,11 @@ fn hold(run: &RunDir, seed: u64, counts: &mut Counts) {
         assert_eq!(distinct.len(), names.len(), "seed {seed}: {what} stand twice");
         distinct
     };
-    let scanned = once("domains", domains.iter().map(|row| row.domain.clone()).collect());
+    let scanned = once("domains", domains.iter().map(|row| row.domain.to_string()).collect());
     assert_eq!(scanned.len() as u64, DOMAINS, "seed {seed}: each line has its row");
     let fetched = once("policies", policies.iter().map(|row| row.domain.clone()).collect());
     for row in domains.iter().filter(|row| !row.sts_txt.records.is_empty()) {
-        assert!(fetched.contains(&row.domain), "seed {seed}: {} has no policy's row", row.domain);
+        assert!(fetched.contains(&*row.domain), "seed {seed}: {} has no policy's row", row.domain);
     }
     once("mail hosts", hosts.iter().map(|row| row.host.clone()).collect());
     let held = once("sessions", sessions.iter().map(|row| format!("{} {}", row.host, row.address)).collect());

@@ -10,20 +10,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mxray_evidence::{Cause, Ending, ExtendedError, OwnCause, Stage};
+use mxray_evidence::{Cause, Ending, ExtendedError, OwnCause, Stage, Text};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::group::{Failure, Group, Outcome};
-use super::question::Question;
+use super::group::{Failure, Few, Group, Outcome};
+use super::question::{Kind, Question};
 use super::upstream::Upstream;
 use super::{Inner, health, tcp};
 use crate::{clock, ending};
 
 /// What came of asking one question, of however many resolvers.
 pub(super) struct Asked {
-    question: Question,
+    pub(super) name: Text,
+    pub(super) kind: Kind,
     tries_left: u32,
     failures_left: u32,
     /// Which resolver gave the answer.
@@ -39,16 +40,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn new(question: Result<Question, &'static str>, tries: u32, now: Instant) -> Self {
-        let (question, tries_left, ending) = match question {
-            Ok(question) => (question, tries, Ending::stopped(Stage::Dns, Cause::Timeout)),
-            Err(why) => {
-                let (stage, cause) = (Stage::Dns, OwnCause::NotAsked);
-                (Question::default(), 0, Ending::Withheld { stage, cause, detail: Some(why.to_owned()) })
-            }
-        };
+    fn new((name, kind): (Text, Kind), tries_left: u32, now: Instant) -> Self {
         Self {
-            question,
+            name,
+            kind,
             tries_left,
             failures_left: 1,
             upstream: None,
@@ -58,7 +53,20 @@ impl Asked {
             answer: None,
             unchecked_rcode: None,
             unchecked_errors: Vec::new(),
-            ending,
+            ending: Ending::stopped(Stage::Dns, Cause::Timeout),
+        }
+    }
+
+    /// The question; `None` where it cannot be asked, which is written down.
+    fn question(&mut self) -> Option<Question> {
+        match Question::new(&self.name, self.kind) {
+            Ok(question) => Some(question),
+            Err(why) => {
+                let (stage, cause) = (Stage::Dns, OwnCause::NotAsked);
+                self.ending = Ending::Withheld { stage, cause, detail: Some(why.to_owned()) };
+                self.tries_left = 0;
+                None
+            }
         }
     }
 
@@ -90,31 +98,21 @@ impl Asked {
     fn is_servfail(&self) -> bool {
         self.ending.is_completed() && self.answer.as_ref().is_some_and(Answer::is_servfail)
     }
-
-    /// Whether it will be asked again.
-    fn is_open(&self) -> bool {
-        self.tries_left > 0 || self.is_servfail()
-    }
 }
 
 impl Inner {
     /// Asks until each question has its answer, or its tries are used up; and of each SERVFAIL whether it is one of
     /// validation.
-    pub(super) async fn ask(&self, questions: Vec<Result<Question, &'static str>>) -> Vec<Asked> {
+    pub(super) async fn ask<const N: usize>(&self, wanted: [(Text, Kind); N]) -> Vec<Asked> {
         let now = Instant::now();
         let tries = self.retries.saturating_add(1);
-        let mut asked: Vec<Asked> =
-            questions.into_iter().map(|question| Asked::new(question, tries, now)).collect();
+        let mut asked: Vec<Asked> = wanted.into_iter().map(|wanted| Asked::new(wanted, tries, now)).collect();
         let mut upstream = self.turn.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
         let lost_until = now + health::LOST_WAIT_MAX;
-        loop {
-            let open: Vec<usize> = (0..asked.len()).filter(|&index| asked[index].tries_left > 0).collect();
-            if open.is_empty() {
-                break;
-            }
+        while asked.iter().any(|one| one.tries_left > 0) {
             upstream = self.health.choose(upstream, lost_until).await;
-            let is_refused = self.ask_round(&mut asked, &open, upstream).await;
-            let is_over = open.iter().all(|&index| asked[index].tries_left == 0);
+            let is_refused = self.ask_round(&mut asked, upstream).await;
+            let is_over = asked.iter().all(|one| one.tries_left == 0);
             if is_refused && !is_over && self.upstreams.len() == 1 {
                 // A resolver that restarts is refused at once; all tries at once would meet nothing else.
                 tokio::time::sleep(self.timeout / 4).await;
@@ -131,8 +129,13 @@ impl Inner {
     }
 
     /// Asks the open questions of one resolver, each once; says whether it refused.
-    async fn ask_round(&self, asked: &mut [Asked], open: &[usize], upstream: usize) -> bool {
-        let questions = open.iter().map(|&index| std::mem::take(&mut asked[index].question)).collect();
+    async fn ask_round(&self, asked: &mut [Asked], upstream: usize) -> bool {
+        let (open, questions): (Few<usize>, Few<Question>) = asked
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, one)| one.tries_left > 0)
+            .filter_map(|(index, one)| Some((index, one.question()?)))
+            .unzip();
         let group = Group::new(questions);
         let now = Instant::now();
         self.health.asked(upstream, open.len() as u32);
@@ -161,9 +164,6 @@ impl Inner {
                     one.fail(failure);
                 }
             }
-            if one.is_open() || !truncated.is_empty() {
-                one.question = question.clone();
-            }
         }
         if !truncated.is_empty() {
             Box::pin(self.ask_over_tcp(asked, truncated, upstream)).await;
@@ -177,9 +177,10 @@ impl Inner {
         let mut asking = JoinSet::new();
         for (index, answer) in truncated {
             let one = &mut asked[index];
+            let Some(question) = one.question() else { continue };
             one.queries = one.queries.saturating_add(1);
-            let id = self.ids.hash_one((one.question.section(), one.queries, clock::now())) as u16;
-            let (question, timeout) = (one.question.clone(), self.timeout);
+            let id = self.ids.hash_one((question.section(), one.queries, clock::now())) as u16;
+            let timeout = self.timeout;
             let connections = Arc::clone(&self.connections);
             asking.spawn(async move {
                 let permit = connections.acquire().await;
@@ -232,11 +233,11 @@ impl Inner {
         timeout: Duration,
     ) -> Vec<usize> {
         let unchecked = |&index: &usize| {
-            let mut question = asked[index].question.clone();
+            let mut question = asked[index].question()?;
             question.uncheck();
-            question
+            Some(question)
         };
-        let group = Group::new(failed.iter().map(unchecked).collect());
+        let group = Group::new(failed.iter().filter_map(unchecked).collect());
         upstream.ask(&group, timeout);
         let mut lost = Vec::new();
         for ((&index, question), outcome) in failed.iter().zip(&group.questions).zip(group.outcomes().await) {

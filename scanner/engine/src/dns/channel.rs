@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::datagrams::Datagrams;
+use super::datagrams::{self, Datagrams};
 use super::group::{Failure, Group, Outcome};
 use super::upstream::Ledger;
 use super::waiting::{Waiter, Waiting};
@@ -35,6 +35,8 @@ pub(super) struct Channel {
     waiting: Mutex<Waiting>,
     asked: AtomicU32,
     retired: AtomicBool,
+    /// Whether the kernel cuts apart what leaves as one piece, as far as it is known.
+    is_cut: AtomicBool,
     bell: Notify,
     ledger: Ledger,
 }
@@ -58,6 +60,7 @@ impl Channel {
             waiting: Mutex::default(),
             asked: AtomicU32::new(0),
             retired: AtomicBool::new(false),
+            is_cut: AtomicBool::new(true),
             bell: Notify::new(),
             ledger,
         });
@@ -157,10 +160,15 @@ impl Channel {
     async fn send(&self, outbox: &mut Datagrams) {
         outbox.clear();
         std::mem::swap(outbox, &mut self.waiting().outbox);
+        outbox.sort_by_length();
         let mut sent = 0;
         while sent < outbox.len() {
-            match self.socket.try_io(Interest::WRITABLE, || outbox.send(sent, &self.socket)) {
+            let is_cut = self.is_cut.load(Ordering::Relaxed);
+            match self.socket.try_io(Interest::WRITABLE, || outbox.send(sent, &self.socket, is_cut)) {
                 Ok(count) => sent += count,
+                Err(error) if is_cut && datagrams::is_about_cutting(&error) => {
+                    self.is_cut.store(false, Ordering::Relaxed);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.socket.writable().await.is_err() {
                         return;

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::question::Question;
@@ -28,20 +29,26 @@ pub(super) enum Failure {
     Io(io::ErrorKind),
 }
 
+/// As many as most often stand together, a domain's.
+const TOGETHER: usize = 4;
+
+/// So many things of each question that no heap is needed for them.
+pub(super) type Few<T> = SmallVec<[T; TOGETHER]>;
+
 /// Questions under way.
 pub(super) struct Group {
-    pub(super) questions: Vec<Question>,
+    pub(super) questions: Few<Question>,
     state: Mutex<State>,
 }
 
 struct State {
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Few<Option<Outcome>>,
     open: usize,
     waker: Option<Waker>,
 }
 
 impl Group {
-    pub(super) fn new(questions: Vec<Question>) -> Arc<Self> {
+    pub(super) fn new(questions: Few<Question>) -> Arc<Self> {
         let outcomes = questions.iter().map(|_| None).collect();
         let state = State { outcomes, open: questions.len(), waker: None };
         Arc::new(Self { questions, state: Mutex::new(state) })
@@ -58,14 +65,14 @@ impl Group {
     }
 
     /// Waits for every question's outcome, in the order of the questions. To be called once.
-    pub(super) async fn outcomes(&self) -> Vec<Outcome> {
+    pub(super) async fn outcomes(&self) -> impl Iterator<Item = Outcome> + use<> {
         std::future::poll_fn(|context| {
             let mut state = self.state();
             if state.open > 0 {
                 state.waker = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            Poll::Ready(std::mem::take(&mut state.outcomes).into_iter().flatten().collect())
+            Poll::Ready(std::mem::take(&mut state.outcomes).into_iter().flatten())
         })
         .await
     }

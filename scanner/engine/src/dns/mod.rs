@@ -24,9 +24,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use std::vec;
 
 use mxray_evidence::{
-    AddressRecord, Ending, Lookup, Micros, MxRecord, NsRecord, OwnCause, Stage, TlsaRecord, TxtRecord,
+    AddressRecord, Ending, Lookup, Micros, MxRecord, NsRecord, OwnCause, Stage, Text, TlsaRecord, TxtRecord,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -139,26 +140,26 @@ impl Resolver {
 
     /// The four lookups of a domain, asked together.
     pub async fn domain(&self, domain: &str) -> DomainLookups {
-        let asked = Batch::begin([
-            (domain.to_owned(), Kind::MX),
-            (domain.to_owned(), Kind::NS),
-            (["_mta-sts.", domain].concat(), Kind::TXT),
-            (["_smtp._tls.", domain].concat(), Kind::TXT),
-        ]);
-        let [mx, ns, sts_txt, tlsrpt_txt] = asked.end(&self.inner).await;
+        let mut asked = self
+            .ask([
+                (domain.into(), Kind::MX),
+                (domain.into(), Kind::NS),
+                (below("_mta-sts.", domain), Kind::TXT),
+                (below("_smtp._tls.", domain), Kind::TXT),
+            ])
+            .await;
         DomainLookups {
-            mx: mx.lookup(self),
-            ns: ns.lookup(self),
-            sts_txt: sts_txt.lookup(self),
-            tlsrpt_txt: tlsrpt_txt.lookup(self),
+            mx: asked.next_lookup(),
+            ns: asked.next_lookup(),
+            sts_txt: asked.next_lookup(),
+            tlsrpt_txt: asked.next_lookup(),
         }
     }
 
     /// `A` and `AAAA` at a name, asked together.
     pub async fn addresses(&self, name: &str) -> (Lookup<AddressRecord>, Lookup<AddressRecord>) {
-        let asked = Batch::begin([(name.to_owned(), Kind::A), (name.to_owned(), Kind::AAAA)]);
-        let [a, aaaa] = asked.end(&self.inner).await;
-        (a.lookup(self), aaaa.lookup(self))
+        let mut asked = self.ask([(name.into(), Kind::A), (name.into(), Kind::AAAA)]).await;
+        (asked.next_lookup(), asked.next_lookup())
     }
 
     /// `MX` at a name (RFC 5321 §5.1).
@@ -203,56 +204,43 @@ impl Resolver {
     }
 
     async fn one<R: FromRecord>(&self, name: &str, kind: Kind) -> Lookup<R> {
-        let [one] = Batch::begin([(name.to_owned(), kind)]).end(&self.inner).await;
-        one.lookup(self)
+        self.ask([(name.into(), kind)]).await.next_lookup()
+    }
+
+    /// Asks questions together, and waits for what comes of each.
+    async fn ask<const N: usize>(&self, wanted: [(Text, Kind); N]) -> Answered<'_> {
+        let (inner, started, begin) = (&*self.inner, clock::now(), Instant::now());
+        Answered { inner, started, begin, asked: inner.ask(wanted).await.into_iter() }
     }
 }
 
-/// Lookups that begin together.
-struct Batch<const N: usize> {
-    wanted: [(String, Kind); N],
+/// A name below another.
+fn below(label: &'static str, name: &str) -> Text {
+    let mut below = Text::with_capacity(label.len() + name.len());
+    below.push_str(label);
+    below.push_str(name);
+    below
+}
+
+/// What came of questions that were asked together.
+struct Answered<'a> {
+    inner: &'a Inner,
     started: Micros,
     begin: Instant,
+    asked: vec::IntoIter<Asked>,
 }
 
-impl<const N: usize> Batch<N> {
-    fn begin(wanted: [(String, Kind); N]) -> Self {
-        Self { wanted, started: clock::now(), begin: Instant::now() }
-    }
-
-    /// Asks, and waits for what comes of each.
-    async fn end(self, inner: &Inner) -> [Answered; N] {
-        let Self { wanted, started, begin } = self;
-        let questions = wanted.iter().map(|(name, kind)| Question::new(name, *kind)).collect();
-        let mut asked = inner.ask(questions).await.into_iter();
-        wanted.map(|(name, kind)| {
-            let asked = asked.next().expect("each question has its outcome");
-            let elapsed_us = asked.ended.saturating_duration_since(begin).as_micros() as u64;
-            Answered { name, kind, started, elapsed_us, asked }
-        })
-    }
-}
-
-/// A question and what came of it.
-struct Answered {
-    name: String,
-    kind: Kind,
-    started: Micros,
-    elapsed_us: u64,
-    asked: Asked,
-}
-
-impl Answered {
-    /// Writes it down.
-    fn lookup<R: FromRecord>(self, resolver: &Resolver) -> Lookup<R> {
-        let Self { name, kind, started, elapsed_us, asked } = self;
-        let Asked { upstream, queries, tcp, answer, unchecked_rcode, unchecked_errors, ending, .. } = asked;
-        let inner = &resolver.inner;
+impl Answered<'_> {
+    /// Writes the next of them down, in the order in which they were asked.
+    fn next_lookup<R: FromRecord>(&mut self) -> Lookup<R> {
+        let asked = self.asked.next().expect("each question has its outcome");
+        let Asked { name, kind, upstream, queries, tcp, answer, unchecked_rcode, unchecked_errors, .. } =
+            asked;
         let mut lookup = Lookup {
             name,
-            started,
-            elapsed_us,
-            resolver: upstream.map(|upstream| inner.upstreams[upstream].name.clone()),
+            started: self.started,
+            elapsed_us: asked.ended.saturating_duration_since(self.begin).as_micros() as u64,
+            resolver: upstream.map(|upstream| self.inner.upstreams[upstream].name.clone()),
             queries,
             tcp,
             rcode: None,
@@ -262,11 +250,11 @@ impl Answered {
             security: None,
             cnames: Vec::new(),
             records: Vec::new(),
-            ending,
+            ending: asked.ending,
         };
         if let Some(answer) = answer {
             fill(&mut lookup, answer, kind);
-            lookup.security = lookup.security_by(inner.validating);
+            lookup.security = lookup.security_by(self.inner.validating);
         }
         lookup
     }
@@ -302,7 +290,7 @@ pub fn read_reply<R: FromRecord>(message: &[u8], name: &str, kind: u16) -> Optio
 /// A lookup that was never made, for a reason of ours.
 pub fn withheld_lookup<R>(name: &str, cause: OwnCause) -> Lookup<R> {
     Lookup {
-        name: name.to_owned(),
+        name: name.into(),
         started: clock::now(),
         elapsed_us: 0,
         resolver: None,
@@ -327,9 +315,9 @@ async fn call_back(inner: Weak<Inner>) {
         for (number, upstream) in inner.upstreams.iter().enumerate() {
             let Ok(root) = Question::new(".", Kind::NS) else { return };
             if inner.health.is_out(number) {
-                let group = Group::new(vec![root]);
+                let group = Group::new([root].into_iter().collect());
                 upstream.ask(&group, health::PROBE_EVERY);
-                group.outcomes().await;
+                drop(group.outcomes().await);
             }
         }
     }

@@ -1,9 +1,15 @@
 //! Names, between the wire and the tables.
 
+use mxray_evidence::Text;
+use smallvec::SmallVec;
+
 /// The longest name on the wire, its root label included (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 255;
 /// The longest label (RFC 1035 §2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
+
+/// As many as nearly all names have.
+const TEXT_BYTES: usize = 64;
 
 /// The bits of a length byte that make it a pointer (RFC 1035 §4.1.4).
 const POINTER: u8 = 0xc0;
@@ -97,34 +103,36 @@ pub(super) fn is_same(message: &[u8], one: usize, other: usize) -> bool {
 
 /// A whole name as it stands in the tables: lower case, no last dot, `.` for the root; bytes that are no printable
 /// ASCII as `\DDD`, a dot or backslash within a label with a backslash before it (RFC 1035 §5.1).
-pub(super) fn to_text(message: &[u8], at: usize) -> String {
-    const TEXT_BYTES: usize = 32;
-    let mut text = String::with_capacity(TEXT_BYTES);
+pub(super) fn to_text(message: &[u8], at: usize) -> Text {
+    let mut text = SmallVec::<[u8; TEXT_BYTES]>::new();
     for label in (Labels { message, at }) {
         if !text.is_empty() {
-            text.push('.');
+            text.push(b'.');
         }
         for &byte in label {
             match byte {
-                b'.' | b'\\' => text.extend(['\\', char::from(byte)]),
-                0x21..=0x7e => text.push(char::from(byte.to_ascii_lowercase())),
-                _ => text.extend([
-                    '\\',
-                    char::from(b'0' + byte / 100),
-                    char::from(b'0' + byte / 10 % 10),
-                    char::from(b'0' + byte % 10),
-                ]),
+                b'.' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
+                0x21..=0x7e => text.push(byte.to_ascii_lowercase()),
+                _ => {
+                    let digits = [byte / 100, byte / 10 % 10, byte % 10].map(|digit| b'0' + digit);
+                    text.push(b'\\');
+                    text.extend_from_slice(&digits);
+                }
             }
         }
     }
-    if text.is_empty() { ".".to_owned() } else { text }
+    match std::str::from_utf8(&text) {
+        Ok("") => Text::const_new("."),
+        Ok(text) => text.into(),
+        Err(_) => unreachable!("what is no printable ASCII was escaped"),
+    }
 }
 
 /// Appends a name's wire form, uncompressed; the reverse of [`to_text`].
 ///
 /// # Errors
 /// Why no such name can be asked for.
-pub(super) fn to_wire(text: &str, wire: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn to_wire<const N: usize>(text: &str, wire: &mut SmallVec<[u8; N]>) -> Result<(), &'static str> {
     let begin = wire.len();
     let mut label_at = begin;
     wire.push(0);
@@ -179,8 +187,8 @@ mod tests {
     use super::*;
 
     fn wire(text: &str) -> Result<Vec<u8>, &'static str> {
-        let mut wire = Vec::new();
-        to_wire(text, &mut wire).map(|()| wire)
+        let mut wire = SmallVec::<[u8; 16]>::new();
+        to_wire(text, &mut wire).map(|()| wire.to_vec())
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The query as it is sent.
 
+use smallvec::SmallVec;
+
 use super::name;
 
 /// A query, whole but for its id.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Question {
-    packet: Vec<u8>,
+    packet: SmallVec<[u8; PACKET_BYTES]>,
     /// Bytes of the question section: what a reply must repeat.
     section_bytes: usize,
 }
@@ -24,6 +26,8 @@ impl Kind {
     pub(super) const TLSA: Self = Self(52);
 }
 
+/// As many as nearly all queries have.
+const PACKET_BYTES: usize = 80;
 /// Header bytes before the question section (RFC 1035 §4.1.1).
 pub(super) const HEADER_BYTES: usize = 12;
 
@@ -44,7 +48,7 @@ impl Question {
     /// # Errors
     /// Why no such name can be asked for.
     pub(super) fn new(name: &str, kind: Kind) -> Result<Self, &'static str> {
-        let mut packet = Vec::with_capacity(HEADER_BYTES + name.len() + 2 + 4 + OPT.len());
+        let mut packet = SmallVec::new();
         packet.extend_from_slice(&[0, 0]);
         packet.extend_from_slice(&FLAGS);
         packet.extend_from_slice(&COUNTS);

@@ -58,7 +58,7 @@ impl FromRecord for TxtRecord {
 impl FromRecord for AddressRecord {
     fn from_record(record: &Record<'_>) -> Option<Self> {
         let Data::Address(address) = record.data else { return None };
-        Some(Self { address: address.to_string(), ttl: record.ttl })
+        Some(Self { address: address.to_string().into(), ttl: record.ttl })
     }
 }
 

@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mxray_evidence::Text;
+
 use super::channel::Channel;
 use super::group::Group;
 use super::health::Health;
 
 /// Sockets to each resolver: as many source ports to guess, and as many receive buffers.
 const CHANNELS_A_RESOLVER: usize = 4;
+
+/// Groups that leave by one socket before it is the next one's turn, so that what is asked at once leaves together.
+const GROUPS_A_TURN: usize = 64;
 
 /// What the sockets to a resolver write down.
 #[derive(Clone)]
@@ -28,7 +33,7 @@ pub(super) struct Ledger {
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
     /// The same as text.
-    pub(super) name: String,
+    pub(super) name: Text,
     channels: Vec<Mutex<Arc<Channel>>>,
     queries_a_channel_max: u32,
     turn: AtomicUsize,
@@ -42,7 +47,7 @@ impl Upstream {
             .collect::<io::Result<_>>()?;
         Ok(Self {
             address,
-            name: address.to_string(),
+            name: address.to_string().into(),
             channels,
             queries_a_channel_max,
             turn: AtomicUsize::new(0),
@@ -64,7 +69,7 @@ impl Upstream {
 
     /// The next socket in turn; a worn one is replaced, unless no other is to be had.
     fn channel(&self) -> Arc<Channel> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.channels.len();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) / GROUPS_A_TURN % self.channels.len();
         let mut channel = lock(&self.channels[turn]);
         if channel.asked() >= self.queries_a_channel_max
             && let Ok(fresh) = Channel::open(self.address, self.ledger.clone())
@@ -82,7 +87,7 @@ fn lock(channel: &Mutex<Arc<Channel>>) -> MutexGuard<'_, Arc<Channel>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
 
     use tokio::net::UdpSocket;
 
@@ -103,9 +108,10 @@ mod tests {
             for _ in 0..QUERIES {
                 let upstream = Arc::clone(&upstream);
                 asking.spawn(async move {
-                    let group = Group::new(vec![Question::new("h.example", Kind::A).unwrap()]);
+                    let group =
+                        Group::new([Question::new("h.example", Kind::A).unwrap()].into_iter().collect());
                     upstream.ask(&group, Duration::from_secs(20));
-                    group.outcomes().await.remove(0).reply.unwrap()
+                    group.outcomes().await.next().unwrap().reply.unwrap()
                 });
             }
             asking.join_all().await.len()
@@ -122,10 +128,13 @@ mod tests {
                 query[2] |= 0x80;
                 server.send_to(query, *peer).await.unwrap();
             }
-            asked.into_iter().map(|(_, peer)| peer.port()).collect::<HashSet<_>>()
+            asked.iter().fold(HashMap::new(), |mut ports, (_, peer)| {
+                *ports.entry(peer.port()).or_insert(0) += 1;
+                ports
+            })
         };
         let (answered, ports) = tokio::join!(asking, answering);
-        assert_eq!((answered, ports.len()), (QUERIES, QUERIES / 5));
+        assert_eq!((answered, ports.values().sum(), ports.values().max()), (QUERIES, QUERIES, Some(&5)));
         while first.strong_count() > 0 {
             tokio::task::yield_now().await;
         }

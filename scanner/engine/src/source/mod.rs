@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use mxray_evidence::{InputColumn, RejectRow};
+use mxray_evidence::{InputColumn, RejectRow, Text};
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -165,8 +165,8 @@ pub(crate) enum Fate {
 /// A domain to scan, and what the input says of it.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) domain: String,
-    pub(crate) source: String,
+    pub(crate) domain: Text,
+    pub(crate) source: Arc<str>,
     /// Its number in the input, counted from 1 over all inputs.
     pub(crate) line: u64,
     pub(crate) rank: Option<u64>,
@@ -282,7 +282,7 @@ pub fn read_inputs(
         if let Message::Lines(lines) = message? {
             for read in lines {
                 line(match read.fate {
-                    Fate::Scan(target) => Ok((target.domain, target.rank)),
+                    Fate::Scan(target) => Ok((target.domain.into(), target.rank)),
                     Fate::Reject(row) => Err(row),
                 });
             }

@@ -57,7 +57,7 @@ fn read(text: &[u8]) -> Vec<Line> {
 /// A domain as it is, a reject as its reason in brackets.
 fn words(lines: &[Line]) -> Vec<String> {
     let word = |line: &Line| match &line.fate {
-        Fate::Scan(target) => target.domain.clone(),
+        Fate::Scan(target) => target.domain.to_string(),
         Fate::Reject(row) => format!("[{}]", row.reason),
     };
     lines.iter().map(word).collect()
@@ -156,7 +156,7 @@ fn lines_and_names_go_on_over_files_and_a_header_stands_in_each() {
     let lines = read_from(&[&one, &two], None, Mark::default()).expect("readable");
     assert_eq!(words(&lines), ["[header]", "a.example", "[header]", "[duplicate]", "b.example"]);
     let Fate::Scan(target) = &lines[4].fate else { panic!("a target") };
-    assert_eq!((target.line, target.source.as_str()), (5, two.to_str().expect("a path")));
+    assert_eq!((target.line, &*target.source), (5, two.to_str().expect("a path")));
 }
 
 #[test]

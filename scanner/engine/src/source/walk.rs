@@ -145,6 +145,7 @@ impl Walk {
         fates.resize_with(self.window.len(), || None);
         let mut places = places.to_vec();
         places.sort_unstable();
+        let source: Arc<str> = source.into();
         for place in places {
             let text = self.window.line(place);
             let number = first + place as u64;
@@ -155,14 +156,14 @@ impl Walk {
             };
             fates[place] = Some(match target {
                 Ok((domain, record)) => Fate::Scan(Target {
-                    domain,
-                    source: source.to_owned(),
+                    domain: domain.into(),
+                    source: Arc::clone(&source),
                     line: number,
                     rank: record.rank,
                     columns: record.columns,
                 }),
                 Err(Rejection { reason, detail }) => Fate::Reject(RejectRow {
-                    source: source.to_owned(),
+                    source: source.to_string(),
                     line: number,
                     reason: reason.as_str().to_owned(),
                     detail,

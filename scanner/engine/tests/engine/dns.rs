@@ -344,7 +344,7 @@ fn by_engine(message: &[u8], kind: RecordType) -> (Vec<String>, bool) {
         RecordType::TXT => read(message, kind, |row: &TxtRecord| {
             format!("{:?}", row.segments.iter().map(|s| s.to_vec()).collect::<Vec<_>>())
         }),
-        _ => read(message, kind, |row: &AddressRecord| row.address.clone()),
+        _ => read(message, kind, |row: &AddressRecord| row.address.to_string()),
     }
 }
 

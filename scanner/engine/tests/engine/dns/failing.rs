@@ -173,7 +173,7 @@ async fn a_servfail_is_asked_of_another_resolver() {
     let resolver = resolver(&[broken, sound]);
     for _ in 0..4 {
         let found = resolver.a("h.example").await;
-        assert_eq!((found.status(), found.resolver), (LookupStatus::Found, Some(sound.to_string())));
+        assert_eq!((found.status(), found.resolver), (LookupStatus::Found, Some(sound.to_string().into())));
     }
 }
 

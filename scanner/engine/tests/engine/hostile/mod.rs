@@ -48,7 +48,7 @@ impl Seen {
         }
         for row in rows::<DomainRow>(run) {
             let name = row.domain.clone();
-            seen.entry(name).or_default().domain = Some(row);
+            seen.entry(name.into()).or_default().domain = Some(row);
         }
         seen
     }
@@ -159,7 +159,7 @@ fn every_hostile_peer_ends_by_its_bound_leaves_its_evidence_and_leads_nowhere_el
     // The forged record was not believed, nor was what nobody asked for.
     let mx =
         |case: Hostile| seen[&case.domain(0)].domain.as_ref().map(|row| row.mx.records[0].exchange.clone());
-    assert_eq!(mx(Hostile::DnsSpoofFlood), Some(format!("mx.{}", Hostile::DnsSpoofFlood.domain(0))));
+    assert_eq!(mx(Hostile::DnsSpoofFlood), Some(format!("mx.{}", Hostile::DnsSpoofFlood.domain(0)).into()));
     let glued = &seen[&Hostile::DnsGlue.domain(0)].sessions;
     assert!(glued.iter().all(|row| row.address.starts_with("127.0.")), "{glued:?}");
 
