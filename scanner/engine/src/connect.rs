@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use mxray_evidence::{Cause, Ending, Stage};
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -55,7 +55,7 @@ impl Wire {
         Self { stream, bytes_left: BYTES_A_CONNECTION_MAX, unsent: Vec::new(), is_held: false, broken: None }
     }
 
-    /// From now on, what is written leaves in one piece when something is to be read.
+    /// From now on, what is written leaves in one piece when something is to be read, or with the end.
     pub(crate) fn hold(&mut self) {
         self.is_held = true;
     }
@@ -152,7 +152,13 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The end itself comes with the drop.
+        // The end itself comes with the drop, and what is held leaves in one piece with it.
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | SendFlags::MORE;
+        if !self.unsent.is_empty()
+            && let Ok(sent) = send(&self.stream, &self.unsent, flags)
+        {
+            self.unsent.drain(..sent);
+        }
         self.poll_send(context).map(Ok)
     }
 }

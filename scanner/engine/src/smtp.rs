@@ -102,6 +102,7 @@ impl Session {
             Talk::Ended(ending) => {
                 let goodbye = deadline.at().min(Instant::now() + FAREWELL_WAIT);
                 // The closing alert is a courtesy; nothing depends on its arrival.
+                stream.get_mut().0.hold();
                 let _ = tokio::time::timeout_at(goodbye, stream.shutdown()).await;
                 ending
             }

@@ -328,6 +328,29 @@ async fn a_broken_farewell_within_tls_leaves_it_complete() {
 }
 
 #[tokio::test]
+async fn rfc8446_6_1_the_end_within_tls_is_said_before_the_connection_ends() {
+    let (heard, mut ends) = tokio::sync::mpsc::channel(1);
+    let tls = Identity::self_signed(&[HOST]).acceptor();
+    let server = tcp(move |mut stream| {
+        let (heard, tls) = (heard.clone(), tls.clone());
+        async move {
+            speak_until_tls(&mut stream, READY).await;
+            let mut stream = tls.accept(stream).await.unwrap();
+            for answer in INSIDE {
+                read_line(&mut stream).await.unwrap();
+                stream.write_all(answer).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+            // An error where the connection ends without `close_notify`.
+            heard.send(stream.read(&mut [0; 1]).await.map_err(|error| error.kind())).await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(probe(server).await.row.ending, Ending::Completed);
+    assert_eq!(ends.recv().await, Some(Ok(0)));
+}
+
+#[tokio::test]
 async fn a_refused_port_is_refused() {
     let (port, _held) = refusing_port();
     let row = probe(SocketAddr::new(LOCALHOST, port)).await.row;
