@@ -30,7 +30,7 @@ const ROWS_PER_GROUP: usize = 131_072;
 
 /// What went wrong with a part file, and which.
 #[derive(Debug, thiserror::Error)]
-#[error("{doing} {}: {}", path.display(), cause(source.as_ref()))]
+#[error("{doing} {}: {source}", path.display())]
 pub struct PartError {
     doing: &'static str,
     path: PathBuf,
@@ -43,22 +43,20 @@ impl PartError {
         path: &Path,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { doing, path: path.to_owned(), source: source.into() }
+        // What the Parquet library passes on, in place of its word for that it does.
+        let source = match source.into().downcast::<ParquetError>() {
+            Ok(error) => match *error {
+                ParquetError::External(inner) => inner,
+                error => error.into(),
+            },
+            Err(source) => source,
+        };
+        Self { doing, path: path.to_owned(), source }
     }
 
     /// The operating system's error, if that is what it was: a full disk is told from a broken file by it.
     pub fn io(&self) -> Option<&io::Error> {
-        cause(self.source.as_ref()).downcast_ref::<io::Error>()
-    }
-}
-
-/// What the Parquet library passes on, in place of its word for that it does.
-fn cause<'a>(
-    source: &'a (dyn std::error::Error + Send + Sync + 'static),
-) -> &'a (dyn std::error::Error + 'static) {
-    match source.downcast_ref::<ParquetError>() {
-        Some(ParquetError::External(inner)) => inner.as_ref(),
-        _ => source,
+        self.source.downcast_ref::<io::Error>()
     }
 }
 
