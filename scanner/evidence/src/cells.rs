@@ -310,37 +310,19 @@ impl Cell for bool {
     }
 }
 
-impl Cell for &str {
-    type Cells = Strings<Utf8Type>;
+macro_rules! texts {
+    ($($text:ty,)*) => {$(
+        impl Cell for $text {
+            type Cells = Strings<Utf8Type>;
 
-    fn put(&self, cells: &mut Self::Cells) {
-        cells.push(self.as_bytes());
-    }
+            fn put(&self, cells: &mut Self::Cells) {
+                cells.push(self.as_bytes());
+            }
+        }
+    )*};
 }
 
-impl Cell for String {
-    type Cells = Strings<Utf8Type>;
-
-    fn put(&self, cells: &mut Self::Cells) {
-        cells.push(self.as_bytes());
-    }
-}
-
-impl Cell for Arc<str> {
-    type Cells = Strings<Utf8Type>;
-
-    fn put(&self, cells: &mut Self::Cells) {
-        cells.push(self.as_bytes());
-    }
-}
-
-impl Cell for crate::Text {
-    type Cells = Strings<Utf8Type>;
-
-    fn put(&self, cells: &mut Self::Cells) {
-        cells.push(self.as_bytes());
-    }
-}
+texts! { &str, String, Arc<str>, crate::Text, }
 
 impl Cell for ByteBuf {
     type Cells = Strings<BinaryType>;
