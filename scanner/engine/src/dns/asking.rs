@@ -152,7 +152,7 @@ impl Inner {
                 Ok(message) => {
                     let answer = Answer::read(message, question.section().len());
                     if answer.truncated {
-                        truncated.push((index, answer));
+                        truncated.push((index, question.clone(), answer));
                     } else {
                         let ending = answer.ending();
                         one.keep(upstream, answer, false, ending);
@@ -172,12 +172,16 @@ impl Inner {
     }
 
     /// Asks over TCP for what was truncated. What the truncated answer held is kept when TCP gives nothing better.
-    async fn ask_over_tcp(&self, asked: &mut [Asked], truncated: Vec<(usize, Answer)>, upstream: usize) {
+    async fn ask_over_tcp(
+        &self,
+        asked: &mut [Asked],
+        truncated: Vec<(usize, Question, Answer)>,
+        upstream: usize,
+    ) {
         let resolver: SocketAddr = self.upstreams[upstream].address;
         let mut asking = JoinSet::new();
-        for (index, answer) in truncated {
+        for (index, question, answer) in truncated {
             let one = &mut asked[index];
-            let Some(question) = one.question() else { continue };
             one.queries = one.queries.saturating_add(1);
             let id = self.ids.hash_one((question.section(), one.queries, clock::now())) as u16;
             let timeout = self.timeout;
@@ -233,11 +237,11 @@ impl Inner {
         timeout: Duration,
     ) -> Vec<usize> {
         let unchecked = |&index: &usize| {
-            let mut question = asked[index].question()?;
+            let mut question = asked[index].question().expect("it was asked before");
             question.uncheck();
-            Some(question)
+            question
         };
-        let group = Group::new(failed.iter().filter_map(unchecked).collect());
+        let group = Group::new(failed.iter().map(unchecked).collect());
         upstream.ask(&group, timeout);
         let mut lost = Vec::new();
         for ((&index, question), outcome) in failed.iter().zip(&group.questions).zip(group.outcomes().await) {
