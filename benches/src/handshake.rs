@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
@@ -13,8 +14,9 @@ use crate::processor;
 use crate::usage::Meter;
 
 /// Shakes hands so often, so many at a time and each a flight after the other, and says what the client's side of it cost.
-pub(crate) fn run(handshakes: u64, in_flight: usize) -> io::Result<()> {
-    let (server_config, client_config) = (identity::server()?, identity::client()?);
+/// What is offered decides what is computed.
+pub(crate) fn run(handshakes: u64, in_flight: usize, offer: CryptoProvider) -> io::Result<()> {
+    let (server_config, client_config) = (identity::server()?, identity::client(offer)?);
     let meter = Meter::start();
     let mut used = Duration::ZERO;
     let mut wire = Vec::with_capacity(16 << 10);

@@ -32,9 +32,9 @@ pub(crate) fn server() -> io::Result<Arc<ServerConfig>> {
     made().map(Arc::new).map_err(io::Error::other)
 }
 
-/// A client that keeps the chain, and checks that the peer holds the leaf's key.
-pub(crate) fn client() -> io::Result<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(provider())
+/// A client that offers this, keeps the chain, and checks that the peer holds the leaf's key.
+pub(crate) fn client(offer: CryptoProvider) -> io::Result<ClientConfig> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(offer))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()

@@ -34,8 +34,8 @@ mxray-bench VERB [--flag VALUE]...
   engine     --resolver ADDR --domains N --in-flight N --threads N --timeout-ms N --retries N
   floor      --resolver ADDR --domains N --in-flight N      the least that such work can cost
   scan       --resolver ADDR --input FILE --out RUN --threads N --concurrency N
-  handshake  --sessions N --in-flight N                     TLS in memory, the client's side
-  mail-host, policy-host                                    serve until standard input closes
+  handshake  --sessions N --in-flight N --offer library|mxray   TLS in memory, the client's side
+  mail-host, policy-host  --awake true|false                serve until standard input closes
   starttls   --server ADDR --sessions N --in-flight N       sessions with a mail host
   policy     --server ADDR --resolver ADDR --sessions N --in-flight N";
 
@@ -83,9 +83,16 @@ fn main() -> std::io::Result<()> {
             threads: flag("threads", 2),
             concurrency: flag("concurrency", 1_000),
         }),
-        Some("handshake") => handshake::run(flag("sessions", 1_000), flag("in-flight", 1)),
-        Some("mail-host") => servers::run(Kind::Mail),
-        Some("policy-host") => servers::run(Kind::Policy),
+        Some("handshake") => {
+            let offer = if flag("offer", "library".to_owned()) == "mxray" {
+                mxray_engine::tls_provider()
+            } else {
+                rustls::crypto::aws_lc_rs::default_provider()
+            };
+            handshake::run(flag("sessions", 1_000), flag("in-flight", 1), offer)
+        }
+        Some("mail-host") => servers::run(Kind::Mail, flag("awake", false)),
+        Some("policy-host") => servers::run(Kind::Policy, flag("awake", false)),
         Some("starttls") => sessions(Kind::Mail),
         Some("policy") => sessions(Kind::Policy),
         _ => {

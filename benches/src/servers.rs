@@ -21,8 +21,9 @@ pub(crate) enum Kind {
     Policy,
 }
 
-/// Serves until standard input closes; says where first, and in the end how many came.
-pub(crate) fn run(kind: Kind) -> io::Result<()> {
+/// Serves until standard input closes; says where first, and in the end how many came. One that stays awake never waits
+/// for the kernel to wake it, which on one machine whoever sends has to pay for.
+pub(crate) fn run(kind: Kind, stays_awake: bool) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(identity::server()?);
     let served: Arc<AtomicU64> = Arc::default();
     let count = Arc::clone(&served);
@@ -31,6 +32,13 @@ pub(crate) fn run(kind: Kind) -> io::Result<()> {
     println!("{}", listener.local_addr()?);
     std::thread::spawn(move || {
         runtime.block_on(async {
+            if stays_awake {
+                tokio::spawn(async {
+                    loop {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 tokio::spawn(async move {

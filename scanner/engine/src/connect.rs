@@ -77,6 +77,8 @@ impl Wire {
         while !self.unsent.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(context, &self.unsent)) {
                 Ok(0) => self.note_broken(io::ErrorKind::WriteZero.into()),
+                // A connection waits far longer than it sends, and waits without a buffer.
+                Ok(sent) if sent == self.unsent.len() => self.unsent = Vec::new(),
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(error) => self.note_broken(error),
             }

@@ -4,6 +4,7 @@
 //! that those which answer find a place. A server that says *not now* is left alone for a while, and asked again.
 
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -284,7 +285,7 @@ impl Turn {
                     return errands.withhold(promise, address, cause);
                 }
                 let attempts = attempts.saturating_add(1);
-                let mut session = self.hold(probe(&errands.net, promise.subject(), address)).await;
+                let mut session = self.hold(pin!(probe(&errands.net, promise.subject(), address))).await;
                 session.row.attempts = attempts;
                 let is_turned_away = asks_to_wait(&session.row);
                 if is_turned_away {
@@ -301,7 +302,7 @@ impl Turn {
                 set(&errands.progress.remembered.addresses, errands.samples.addresses());
             }
             Errand::Policy { promise, mut fetch } => {
-                let is_done = self.hold(fetch.attempt(&errands.net, address)).await;
+                let is_done = self.hold(pin!(fetch.attempt(&errands.net, address))).await;
                 if fetch.asks_to_wait() {
                     self.back_off(1);
                 }
@@ -311,13 +312,12 @@ impl Turn {
         }
     }
 
-    /// Waits for an exchange to end; when it takes long, it steps aside.
-    async fn hold<T>(&mut self, exchange: impl Future<Output = T>) -> T {
-        tokio::pin!(exchange);
+    /// Waits for an exchange to end, where it stands; when it takes long, it steps aside.
+    async fn hold<F: Future>(&mut self, mut exchange: Pin<&mut F>) -> F::Output {
         loop {
             tokio::select! {
                 biased;
-                ended = &mut exchange => return ended,
+                ended = exchange.as_mut() => return ended,
                 () = tokio::time::sleep(SLOW_AFTER) => {
                     if self.step_aside() {
                         return exchange.await;

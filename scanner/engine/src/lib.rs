@@ -90,4 +90,5 @@ pub use scan::{ScanSummary, scan};
 pub use smtp::{Session, probe as probe_smtp};
 pub use source::{Input, LINE_BYTES_MAX, ShapeError, SourceError};
 pub use stop::{Stop, StopReason};
+pub use tls::tls_provider;
 pub use wanted::{ADDRESSES_A_HOST_MAX, HOSTS_A_DOMAIN_MAX};

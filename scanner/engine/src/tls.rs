@@ -4,6 +4,7 @@
 //! against stated roots. One thing can only be seen now: whether the peer holds the leaf's key. That is checked,
 //! and recorded as well.
 
+mod offer;
 mod words;
 
 use std::io;
@@ -27,6 +28,8 @@ use crate::connect::Wire;
 use crate::deadline::Deadline;
 use crate::{certificate, ending};
 
+pub use offer::tls_provider;
+
 /// Most certificates of one chain that are kept.
 const CHAIN_MAX: usize = 32;
 
@@ -40,12 +43,13 @@ pub(crate) struct Handshake {
     /// `None` when none was begun.
     pub(crate) observation: Option<TlsObservation>,
     pub(crate) certificates: Vec<Vec<u8>>,
-    pub(crate) outcome: Result<TlsStream<Wire>, Ending>,
+    /// On the heap, where it is not copied from hand to hand.
+    pub(crate) outcome: Result<Box<TlsStream<Wire>>, Ending>,
 }
 
 impl Tls {
     pub(crate) fn new() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(tls_provider());
         let verifier = Arc::new(Recorder::new(&provider));
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -79,7 +83,8 @@ impl Tls {
         let connected = deadline.bound(pin!(connect)).await;
         let mut recorded = recorder.take();
         let outcome = match connected {
-            Some(Ok(mut stream)) => {
+            Some(Ok(stream)) => {
+                let mut stream = Box::new(stream);
                 stream.get_mut().0.release();
                 recorded.note_session(stream.get_ref().1);
                 Ok(stream)

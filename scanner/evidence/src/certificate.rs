@@ -42,7 +42,11 @@ impl TlsObservation {
                 name("sni", "The name sent as SNI."),
                 crate::column::u64("elapsed_us", "Duration of the handshake, microseconds."),
                 word("version", "`TLSv1.2` or `TLSv1.3`; null when none was agreed.").optional(),
-                word("cipher_suite", "The suite, by its IANA name.").optional(),
+                word(
+                    "cipher_suite",
+                    "The suite the peer took of those offered (AES-128 first), by its IANA name.",
+                )
+                .optional(),
                 word("group", "The key exchange group, by its IANA name.").optional(),
                 Column::list(
                     "chain",

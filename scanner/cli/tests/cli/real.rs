@@ -143,7 +143,8 @@ const HEAD: &str = "\
 Postfix 3.7 serves, and `posttls-finger` asks, at the levels `verify` (PKIX) and `dane-only`; a host that it calls *untrusted* has a
 certificate that is not for the name, or not trusted. mxray's columns are its verdicts and findings in the same words. What was
 *spoken*: by posttls-finger at the level `may`, without a certificate only where nothing else is to be had; by mxray in a handshake
-(rustls), or, in brackets, in the answer to a hello of its own (`--legacy-tls`).
+(rustls), or, in brackets, in the answer to a hello of its own (`--legacy-tls`). Postfix takes the first suite that it has of what is
+offered: posttls-finger offers AES-256 first, mxray AES-128.
 `scanner/cli/tests/cli/real.rs` makes this file.
 
 | host | planted | PKIX: posttls-finger | mxray | DANE: posttls-finger | mxray | spoken: posttls-finger | mxray | mxray found | a difference, and why |
