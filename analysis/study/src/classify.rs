@@ -13,14 +13,15 @@ mod sinks;
 mod tally;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mxray_evidence::derived::{FindingRow, HostRow, TallyRow, VerdictRow};
 use mxray_evidence::{DomainRow, Micros, PartError, PartLabel, PolicyRow, RunDir, Table, read_rows};
 use mxray_rules::{Dossier, judge};
 use serde::{Deserialize, Serialize};
 
-use crate::StudyError;
 use crate::buffered::Buffered;
+use crate::{Steps, StudyError};
 use chains::Chains;
 use hosts::Hosts;
 pub(crate) use hosts::digest;
@@ -37,6 +38,8 @@ pub struct ClassifyOptions {
     pub at: Option<Micros>,
     /// Files of roots in PEM that are trusted besides Mozilla's: name and contents.
     pub trust_pem: Vec<(String, Vec<u8>)>,
+    /// How far it is: two steps a chunk, one for its sessions and one for its domains.
+    pub steps: Arc<Steps>,
 }
 
 /// What a classification stands on and what came of it: `derived/<id>/classification.json`, written last.
@@ -86,13 +89,15 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
 
     let label = PartLabel { run_id: manifest.run_id.clone(), chunk: None };
     let mut writers = Writers::create(run, &id, &label)?;
+    options.steps.expect(2 * committed.len());
     let mut chains = Chains::read(run, &opinion)?;
-    let mut hosts = Hosts::assess(run, &mut chains, manifest.dnssec)?;
+    let mut hosts = Hosts::assess(run, &committed, &mut chains, manifest.dnssec, &options.steps)?;
     let sinks = Sinks::assess(run)?;
     let mut late = LatePolicies::gather(run)?;
     let mut tallies = Tallies::default();
     for entry in &committed {
         judge_chunk(&mut late, entry.chunk, &mut chains, &mut hosts, &sinks, &mut tallies, &mut writers)?;
+        options.steps.done();
     }
     let classified = Classified {
         id,

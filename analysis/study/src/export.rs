@@ -14,8 +14,8 @@ use mxray_evidence::{
 };
 use mxray_rules::{Outcome, printable, rules};
 
-use crate::StudyError;
 use crate::classify::{Classified, LatePolicies, digest, for_each_in_chunk};
+use crate::{Steps, StudyError};
 
 /// Rows gathered before they are written at a time.
 const ROWS_BUFFERED: usize = 4_096;
@@ -23,8 +23,8 @@ const ROWS_BUFFERED: usize = 4_096;
 const INPUT_COLUMNS_MAX: usize = 1_000;
 
 /// Writes `path`, a Parquet file with a row a domain of a classification, in the order of the scan, and gives the number of rows. The
-/// file has its name once it is whole.
-pub fn export(run: &RunDir, classified: &Classified, path: &Path) -> Result<u64, StudyError> {
+/// file has its name once it is whole. A chunk is a step.
+pub fn export(run: &RunDir, classified: &Classified, path: &Path, steps: &Steps) -> Result<u64, StudyError> {
     let verdicts_path = run.derived_path::<VerdictRow>(&classified.id);
     let label = PartLabel { run_id: classified.run_id.clone(), chunk: None };
     let names: Vec<String> = rules().iter().map(|rule| rule_column(rule.name)).collect();
@@ -36,6 +36,7 @@ pub fn export(run: &RunDir, classified: &Classified, path: &Path) -> Result<u64,
 
     let committed = run.committed().map_err(StudyError::file("reading the journal of", run.root()))?;
     let stale = || StudyError::Stale(run.root().to_owned());
+    steps.expect(committed.len().min(classified.chunks as usize));
     let hosts = Hosts::read(run, &classified.id)?;
     let mut late = LatePolicies::gather(run)?;
     let mut verdicts = rows_of::<VerdictRow>(&verdicts_path)?;
@@ -71,6 +72,7 @@ pub fn export(run: &RunDir, classified: &Classified, path: &Path) -> Result<u64,
             }
             Ok(())
         })?;
+        steps.done();
     }
     writer.write(&rows)?;
     if verdicts.next().is_some() || findings.next().is_some() {

@@ -20,6 +20,7 @@ mod moment;
 mod page;
 mod report;
 mod sql;
+mod steps;
 mod tls_reports;
 mod truth;
 
@@ -34,5 +35,6 @@ pub use harmless::cell;
 pub use moment::utc;
 pub use report::{Reader, Report, ReportOptions, ReportTable, report};
 pub use sql::{Answer, query, query_runs};
+pub use steps::Steps;
 pub use tls_reports::{ReportedFailures, TlsReportsRead, match_tls_reports, read_tls_reports};
 pub use truth::{Defect, KnownDomain};

@@ -1,6 +1,7 @@
 //! `mxray classify`: judge a run's evidence.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use mxray_evidence::Micros;
@@ -8,6 +9,7 @@ use mxray_study::{ClassifyOptions, Grid};
 
 use crate::exit::{Exit, Failure};
 use crate::moment;
+use crate::progress_line::ProgressLine;
 use crate::run_folder;
 use crate::stdout;
 
@@ -45,7 +47,11 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Exit, Failure> {
     } else {
         run_folder::roots_from(&args.trust_roots)?
     };
-    let classified = mxray_study::classify(&run, &ClassifyOptions { at: args.at, trust_pem })?;
+    let options = ClassifyOptions { at: args.at, trust_pem, ..ClassifyOptions::default() };
+    let mut line = ProgressLine::start();
+    line.count(&format!("judging {}", args.run.display()), Arc::clone(&options.steps));
+    let classified = mxray_study::classify(&run, &options)?;
+    drop(line);
     let mut grid = Grid::new(&["", ""]);
     let mut push = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);
     push("classification", classified.id.clone());

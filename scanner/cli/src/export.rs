@@ -1,10 +1,13 @@
 //! `mxray export`: a run as one flat file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use mxray_study::Steps;
 
 use crate::exit::{Exit, Failure};
+use crate::progress_line::ProgressLine;
 use crate::run_folder;
 use crate::stdout;
 
@@ -32,7 +35,11 @@ pub(crate) struct ExportArgs {
 pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let (run, _) = run_folder::open(&args.run)?;
     let classified = run_folder::classification(&run, args.classification.as_deref())?;
-    mxray_study::export(&run, &classified, &args.out)?;
+    let steps = Arc::new(Steps::default());
+    let mut line = ProgressLine::start();
+    line.count(&format!("writing {}", args.out.display()), Arc::clone(&steps));
+    mxray_study::export(&run, &classified, &args.out, &steps)?;
+    drop(line);
     stdout::write(&format!("{}\n", args.out.display()))?;
     Ok(Exit::Done)
 }

@@ -1,12 +1,14 @@
 //! One line on a terminal that says what is being done, and goes away.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use mxray_engine::Progress;
+use mxray_study::Steps;
 use tokio::task::JoinHandle;
 
 /// It is drawn so often.
@@ -26,9 +28,7 @@ impl ProgressLine {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let style =
-            ProgressStyle::with_template("{spinner} {msg}{prefix}").expect("the template is a template");
-        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style());
         bar.enable_steady_tick(DRAWN_EVERY);
         Self { bar, watching: None }
     }
@@ -38,8 +38,20 @@ impl ProgressLine {
         if let Some(watching) = self.watching.take() {
             watching.abort();
         }
+        self.bar.set_style(style());
         self.bar.set_prefix("");
         self.bar.set_message(what.to_owned());
+    }
+
+    /// Says what is being done, how far it is, and how long it will take.
+    pub(crate) fn count(&mut self, what: &str, steps: Arc<Steps>) {
+        self.doing(what);
+        let begun = Instant::now();
+        let told = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+            // There is nobody to tell.
+            let _ = out.write_str(&share(steps.so_far(), begun.elapsed()));
+        };
+        self.bar.set_style(style().with_key("share", told));
     }
 
     /// Says how far a scan is, until something else is done. Must be called on a tokio runtime.
@@ -64,6 +76,21 @@ impl Drop for ProgressLine {
     }
 }
 
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {msg}{prefix}{share}").expect("the template is a template")
+}
+
+/// The share that is done, and the time for what is left, as far as the time for what is done tells.
+fn share(steps: Option<(u64, u64)>, spent: Duration) -> String {
+    match steps {
+        Some((done @ 1.., all)) => {
+            let left = spent.mul_f64((all - done) as f64 / done as f64);
+            format!(": {} %, {} left", 100 * done / all, HumanDuration(left))
+        }
+        _ => String::new(),
+    }
+}
+
 fn figures(progress: &Progress) -> String {
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let stages = [&progress.domains, &progress.policies, &progress.mail_hosts, &progress.sessions];
@@ -79,6 +106,15 @@ fn figures(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_is_told_once_a_step_was_done() {
+        let spent = Duration::from_secs(10);
+        assert_eq!(share(None, spent), "");
+        assert_eq!(share(Some((0, 40)), spent), "");
+        assert_eq!(share(Some((10, 40)), spent), ": 25 %, 30 seconds left");
+        assert_eq!(share(Some((40, 40)), spent), ": 100 %, 0 seconds left");
+    }
 
     #[test]
     fn what_was_begun_and_has_not_ended_is_waited_for() {

@@ -45,7 +45,7 @@ pub(crate) fn classification(run: &RunDir, id: Option<&str>) -> Result<Classifie
 /// Judges a run as one does who says nothing: by the roots that its scan was told of, at the time of each
 /// observation.
 pub(crate) fn classify(run: &RunDir, manifest: &Manifest) -> Result<Classified, Failure> {
-    let options = ClassifyOptions { at: None, trust_pem: remembered_roots(manifest)? };
+    let options = ClassifyOptions { trust_pem: remembered_roots(manifest)?, ..ClassifyOptions::default() };
     Ok(mxray_study::classify(run, &options)?)
 }
 

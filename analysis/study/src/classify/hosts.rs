@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mxray_evidence::derived::HostRow;
-use mxray_evidence::{DomainRow, MailHostRow, RunDir, SmtpSessionRow};
+use mxray_evidence::{DomainRow, MailHostRow, RunDir, SmtpSessionRow, journal};
 use mxray_rules::{DaneOutcome, HostAssessment, SessionAssessment, assess_host, assess_session, match_host};
 
 use sha2::{Digest as _, Sha256};
 
 use super::chains::{Chains, slices};
 use super::for_each_in_chunk;
-use crate::StudyError;
+use crate::{Steps, StudyError};
 
 /// Every MX host of a run, by name.
 pub(super) struct Hosts {
@@ -36,8 +36,13 @@ struct Waiting {
 impl Hosts {
     /// Judges every session, and every host over its sessions as soon as the last of them was read, which may stand in a
     /// later chunk. `believed` is whether the resolvers' AD bits are.
-    pub(super) fn assess(run: &RunDir, chains: &mut Chains<'_>, believed: bool) -> Result<Self, StudyError> {
-        let committed = run.committed().map_err(StudyError::file("reading the journal of", run.root()))?;
+    pub(super) fn assess(
+        run: &RunDir,
+        committed: &[journal::Entry],
+        chains: &mut Chains<'_>,
+        believed: bool,
+        steps: &Steps,
+    ) -> Result<Self, StudyError> {
         let mut due = sessions_by_host(run)?;
         let mut waiting: HashMap<String, Waiting> = HashMap::new();
         let mut assessed = BTreeMap::new();
@@ -56,6 +61,7 @@ impl Hosts {
             })?;
             let complete = waiting.extract_if(|_, host| host.sessions.len() >= host.due as usize);
             assessed.extend(complete.map(|(name, host)| (name, host.end(believed))));
+            steps.done();
         }
         assessed.extend(waiting.into_iter().map(|(name, host)| (name, host.end(believed))));
         Ok(Self { assessed, believed })

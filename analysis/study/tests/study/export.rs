@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, UInt16Type, UInt32Type, UInt64Type};
 use mxray_evidence::derived::VerdictRow;
 use mxray_evidence::{Home, RunDir, flat, read_rows, tables};
 use mxray_rules::rules;
-use mxray_study::{ClassifyOptions, StudyError, classify, export, query};
+use mxray_study::{ClassifyOptions, Steps, StudyError, classify, export, query};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::run::{late_run, small_run};
@@ -36,7 +36,10 @@ pub(crate) fn texts<'a>(rows: &'a RecordBatch, column: &str) -> Vec<Option<&'a s
 fn exported(run: &RunDir, folder: &Path) -> (RecordBatch, String) {
     let classified = classify(run, &ClassifyOptions::default()).expect("classify");
     let path = folder.join("flat.parquet");
-    let rows = export(run, &classified, &path).expect("export");
+    let steps = Steps::default();
+    let rows = export(run, &classified, &path, &steps).expect("export");
+    let chunks = u64::from(classified.chunks);
+    assert_eq!(steps.so_far(), Some((chunks, chunks)));
     let read = read(&path);
     assert_eq!(read.num_rows() as u64, rows);
     assert_eq!(rows, classified.domains);
@@ -153,7 +156,7 @@ fn a_classification_of_another_evidence_is_refused_and_nothing_is_left() {
     let classified = classify(&run, &ClassifyOptions::default()).expect("classify");
     crate::run::write(&run, 1, &[crate::run::domain(7), crate::run::domain(6)]);
     let path = folder.path().join("flat.parquet");
-    let refused = export(&run, &classified, &path);
+    let refused = export(&run, &classified, &path, &Steps::default());
     assert!(matches!(refused, Err(StudyError::Stale(_))), "{refused:?}");
     assert_eq!(files_in(folder.path()), 0, "nor under a temporary name");
 }

@@ -11,7 +11,9 @@ use mxray_evidence::{
     MailHostRow, MxRecord, NsRecord, PolicyRow, RejectRow, Reply, RunDir, SmtpSessionRow, Stage,
     TlsObservation, TxtRecord, read_rows,
 };
-use mxray_study::{ClassifyOptions, ReportOptions, classify, export, newest_classification, query, report};
+use mxray_study::{
+    ClassifyOptions, ReportOptions, Steps, classify, export, newest_classification, query, report,
+};
 use serde_json::Value;
 
 use crate::run;
@@ -259,7 +261,7 @@ fn latex_compiles_and_json_is_what_was_said(out: &Path) {
 /// Its values are data, as in the run; the names of its columns are looked at by people.
 fn the_flat_file_has_columns_that_can_be_shown(of: &RunDir, folder: &Path) {
     let path = folder.join("flat.parquet");
-    export(of, &newest_classification(of).expect("classified"), &path).expect("export");
+    export(of, &newest_classification(of).expect("classified"), &path, &Steps::default()).expect("export");
     let rows = export::read(&path);
     assert_eq!(rows.num_rows(), 4);
     let schema = rows.schema();

@@ -195,7 +195,7 @@ impl Desk {
         let run = RunDir::new(home.join("run"));
         counts.stalled = self.stalls.since(begin);
         hold(&run, seed, counts);
-        let options = ClassifyOptions { at: None, trust_pem: Vec::new() };
+        let options = ClassifyOptions::default();
         let classified = mxray_study::classify(&run, &options).unwrap();
         assert_eq!(classified.domains, DOMAINS, "seed {seed}: a verdict each");
         let (replies, connections) = lab.spoilt();
