@@ -89,7 +89,7 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
 
     let label = PartLabel { run_id: manifest.run_id.clone(), chunk: None };
     let mut writers = Writers::create(run, &id, &label)?;
-    options.steps.expect(2 * committed.len());
+    options.steps.expect(2 * committed.len() as u64);
     let mut chains = Chains::read(run, &opinion)?;
     let mut hosts = Hosts::assess(run, &committed, &mut chains, manifest.dnssec, &options.steps)?;
     let sinks = Sinks::assess(run)?;
@@ -97,7 +97,7 @@ pub fn classify(run: &RunDir, options: &ClassifyOptions) -> Result<Classified, S
     let mut tallies = Tallies::default();
     for entry in &committed {
         judge_chunk(&mut late, entry.chunk, &mut chains, &mut hosts, &sinks, &mut tallies, &mut writers)?;
-        options.steps.done();
+        options.steps.done(1);
     }
     let classified = Classified {
         id,

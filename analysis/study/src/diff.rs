@@ -20,9 +20,9 @@ use mxray_rules::{
 };
 use serde::Serialize;
 
-use crate::StudyError;
 use crate::buffered::Buffered;
 use crate::classify::{LatePolicies, for_each_in_chunk};
+use crate::{Steps, StudyError};
 use partitions::{Partitions, Spilled};
 
 /// Runs that are compared at most.
@@ -92,10 +92,11 @@ pub struct KindCount {
 type Kind = (String, Option<String>, Option<String>);
 
 /// Lays runs side by side. Each change goes to `each`, by name within a part of the names; with `out`, into
-/// `out/changes.parquet` too.
+/// `out/changes.parquet` too. A domain of a run is two steps: put beside the others, and judged.
 pub fn diff(
     runs: &[RunToCompare],
     out: Option<&Path>,
+    steps: &Steps,
     mut each: impl FnMut(&ChangeRow) -> Result<(), StudyError>,
 ) -> Result<Differences, StudyError> {
     let mut runs: Vec<(Micros, &RunToCompare)> = runs
@@ -120,9 +121,10 @@ pub fn diff(
             classification: to.id.clone(),
         });
     }
+    steps.expect(2 * domains);
     let mut partitions = Partitions::create(domains)?;
     for (number, (_, to)) in runs.iter().enumerate() {
-        spill_domains(number, to, &mut partitions)?;
+        spill_domains(number, to, &mut partitions, steps)?;
         hosts::spill(number, &to.run, &mut partitions)?;
     }
     let mut writer = match out {
@@ -140,6 +142,8 @@ pub fn diff(
     for partition in partitions.finish()? {
         let names = partition.read()?;
         for (name, spilled) in names {
+            let of_domains = spilled.iter().filter(|(_, spilled)| matches!(spilled, Spilled::Domain(_)));
+            steps.done(of_domains.count() as u64);
             let (kind, changes) = judge_name(spilled, &mut found);
             let name = &name[1..];
             found.changed += u64::from(!changes.is_empty());
@@ -222,7 +226,12 @@ fn to_row(name: &str, kind: &str, change: &Change) -> ChangeRow {
 }
 
 /// Brings every domain of a run down to its standing. Verdicts stand in the order of the domains.
-fn spill_domains(number: usize, to: &RunToCompare, partitions: &mut Partitions) -> Result<(), StudyError> {
+fn spill_domains(
+    number: usize,
+    to: &RunToCompare,
+    partitions: &mut Partitions,
+    steps: &Steps,
+) -> Result<(), StudyError> {
     let run = &to.run;
     let committed = run.committed().map_err(StudyError::file("reading the journal of", run.root()))?;
     let mut verdicts = read_rows::<VerdictRow>(&run.derived_path::<VerdictRow>(&to.id))?;
@@ -252,6 +261,7 @@ fn spill_domains(number: usize, to: &RunToCompare, partitions: &mut Partitions) 
                 return Err(StudyError::Stale(run.root().to_owned()));
             }
             let standing = Standing::of(&row, policies.get(&*row.domain), &verdict);
+            steps.done(1);
             partitions.put(number, &row.domain, &Spilled::Domain(standing))
         })?;
     }

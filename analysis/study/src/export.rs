@@ -36,7 +36,7 @@ pub fn export(run: &RunDir, classified: &Classified, path: &Path, steps: &Steps)
 
     let committed = run.committed().map_err(StudyError::file("reading the journal of", run.root()))?;
     let stale = || StudyError::Stale(run.root().to_owned());
-    steps.expect(committed.len().min(classified.chunks as usize));
+    steps.expect(u64::from(classified.chunks).min(committed.len() as u64));
     let hosts = Hosts::read(run, &classified.id)?;
     let mut late = LatePolicies::gather(run)?;
     let mut verdicts = rows_of::<VerdictRow>(&verdicts_path)?;
@@ -72,7 +72,7 @@ pub fn export(run: &RunDir, classified: &Classified, path: &Path, steps: &Steps)
             }
             Ok(())
         })?;
-        steps.done();
+        steps.done(1);
     }
     writer.write(&rows)?;
     if verdicts.next().is_some() || findings.next().is_some() {

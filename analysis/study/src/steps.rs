@@ -16,11 +16,11 @@ impl Steps {
         (all > 0).then(|| (self.done.load(Ordering::Relaxed).min(all), all))
     }
 
-    pub(crate) fn expect(&self, steps: usize) {
-        self.all.store(steps as u64, Ordering::Relaxed);
+    pub(crate) fn expect(&self, steps: u64) {
+        self.all.store(steps, Ordering::Relaxed);
     }
 
-    pub(crate) fn done(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn done(&self, steps: u64) {
+        self.done.fetch_add(steps, Ordering::Relaxed);
     }
 }

@@ -48,8 +48,8 @@ pub(crate) fn run(args: &ClassifyArgs) -> Result<Exit, Failure> {
         run_folder::roots_from(&args.trust_roots)?
     };
     let options = ClassifyOptions { at: args.at, trust_pem, ..ClassifyOptions::default() };
-    let mut line = ProgressLine::start();
-    line.count(&format!("judging {}", args.run.display()), Arc::clone(&options.steps));
+    let what = format!("judging {}", args.run.display());
+    let line = ProgressLine::counting(&what, Arc::clone(&options.steps));
     let classified = mxray_study::classify(&run, &options)?;
     drop(line);
     let mut grid = Grid::new(&["", ""]);

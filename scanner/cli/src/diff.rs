@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use mxray_evidence::changes::ChangeRow;
 use mxray_rules::printable;
-use mxray_study::{Differences, Grid, RUNS_MAX, RunToCompare, StudyError, diff, utc};
+use mxray_study::{Differences, Grid, RUNS_MAX, RunToCompare, Steps, StudyError, diff, utc};
 
 use crate::exit::{Exit, Failure};
 use crate::palette::Palette;
+use crate::progress_line::ProgressLine;
 use crate::run_folder;
 use crate::stdout;
 
@@ -80,7 +82,11 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     let worst = RefCell::new(Worst { most: args.show, harmful: Vec::new(), rest: Vec::new() });
     let mut out = BufWriter::new(io::stdout());
     let mut reader_gone = false;
-    let found = diff(&runs, args.out.as_deref(), |row| {
+    let steps = Arc::new(Steps::default());
+    // Lines that scroll by on a terminal say as much.
+    let is_told = args.format != DiffFormat::JsonLines || !io::stdout().is_terminal();
+    let line = is_told.then(|| ProgressLine::counting("comparing", Arc::clone(&steps)));
+    let found = diff(&runs, args.out.as_deref(), &steps, |row| {
         if args.format != DiffFormat::JsonLines {
             worst.borrow_mut().add(row);
         } else if !reader_gone {
@@ -94,6 +100,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit, Failure> {
         Ok(())
     })?;
     let _ = out.flush();
+    drop(line);
     match args.format {
         DiffFormat::Text => stdout::write(&letter(&found, &worst.into_inner()))?,
         DiffFormat::Json => stdout::write_json(&found)?,

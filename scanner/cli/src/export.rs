@@ -36,8 +36,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let (run, _) = run_folder::open(&args.run)?;
     let classified = run_folder::classification(&run, args.classification.as_deref())?;
     let steps = Arc::new(Steps::default());
-    let mut line = ProgressLine::start();
-    line.count(&format!("writing {}", args.out.display()), Arc::clone(&steps));
+    let what = format!("writing {}", args.out.display());
+    let line = ProgressLine::counting(&what, Arc::clone(&steps));
     mxray_study::export(&run, &classified, &args.out, &steps)?;
     drop(line);
     stdout::write(&format!("{}\n", args.out.display()))?;

@@ -28,7 +28,7 @@ impl ProgressLine {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(None, target).with_style(style());
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {msg}{prefix}"));
         bar.enable_steady_tick(DRAWN_EVERY);
         Self { bar, watching: None }
     }
@@ -38,20 +38,21 @@ impl ProgressLine {
         if let Some(watching) = self.watching.take() {
             watching.abort();
         }
-        self.bar.set_style(style());
         self.bar.set_prefix("");
         self.bar.set_message(what.to_owned());
     }
 
-    /// Says what is being done, how far it is, and how long it will take.
-    pub(crate) fn count(&mut self, what: &str, steps: Arc<Steps>) {
-        self.doing(what);
+    /// A line that says what is being done, how far it is, and how long it will take.
+    pub(crate) fn counting(what: &str, steps: Arc<Steps>) -> Self {
+        let mut line = Self::start();
+        line.doing(what);
         let begun = Instant::now();
         let told = move |_: &ProgressState, out: &mut dyn fmt::Write| {
             // There is nobody to tell.
             let _ = out.write_str(&share(steps.so_far(), begun.elapsed()));
         };
-        self.bar.set_style(style().with_key("share", told));
+        line.bar.set_style(style("{spinner} {msg}{share}").with_key("share", told));
+        line
     }
 
     /// Says how far a scan is, until something else is done. Must be called on a tokio runtime.
@@ -76,8 +77,8 @@ impl Drop for ProgressLine {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg}{prefix}{share}").expect("the template is a template")
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is a template")
 }
 
 /// The share that is done, and the time for what is left, as far as the time for what is done tells.

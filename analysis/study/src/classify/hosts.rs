@@ -61,7 +61,7 @@ impl Hosts {
             })?;
             let complete = waiting.extract_if(|_, host| host.sessions.len() >= host.due as usize);
             assessed.extend(complete.map(|(name, host)| (name, host.end(believed))));
-            steps.done();
+            steps.done(1);
         }
         assessed.extend(waiting.into_iter().map(|(name, host)| (name, host.end(believed))));
         Ok(Self { assessed, believed })

@@ -30,7 +30,9 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 fn every_domain_has_a_verdict_in_the_order_of_the_input() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = small_run(folder.path(), 3, 5);
-    let classified = classify(&run, &ClassifyOptions::default()).expect("classify");
+    let options = ClassifyOptions::default();
+    let classified = classify(&run, &options).expect("classify");
+    assert_eq!(options.steps.so_far(), Some((6, 6)), "of three chunks");
     let verdicts = rows::<VerdictRow>(&run.derived_path::<VerdictRow>(&classified.id));
     let expected: Vec<String> = (0..15).map(|n| format!("d{n}.example")).collect();
     assert_eq!(verdicts.iter().map(|row| row.domain.clone()).collect::<Vec<_>>(), expected);
