@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::identity;
 
 const LINE_BYTES_MAX: usize = 4_096;
+/// Connections that may wait to be accepted: more than are ever in flight. Where there is no room, Linux answers with a SYN
+/// cookie, and a client is connected to nobody, who never greets it.
+const WAITING_MAX: u32 = 4_096;
 const POLICY: &str = "version: STSv1\r\nmode: enforce\r\nmx: mx1.example\r\nmax_age: 604800\r\n";
 
 /// What a server is.
@@ -28,7 +31,7 @@ pub(crate) fn run(kind: Kind, stays_awake: bool) -> io::Result<()> {
     let served: Arc<AtomicU64> = Arc::default();
     let count = Arc::clone(&served);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listener = runtime.block_on(TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
+    let listener = runtime.block_on(async { listen() })?;
     println!("{}", listener.local_addr()?);
     std::thread::spawn(move || {
         runtime.block_on(async {
@@ -54,6 +57,12 @@ pub(crate) fn run(kind: Kind, stays_awake: bool) -> io::Result<()> {
     io::stdin().read_to_end(&mut Vec::new())?;
     println!("{{\"served\": {}}}", served.load(Ordering::Relaxed));
     Ok(())
+}
+
+fn listen() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    socket.listen(WAITING_MAX)
 }
 
 async fn talk_mail(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<()> {
