@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::{Net, clock, connect, legacy, tls};
 
-/// Most bytes read at once: few replies are longer (RFC 5321 §4.5.3.1.5), and every session has room for so many.
-const READ_BYTES_MAX: usize = 512;
+/// Most bytes read at once. What follows the leave to begin TLS in the clear is kept as far as the same read goes, and must not
+/// reach the handshake.
+const READ_BYTES_MAX: usize = 4 << 10;
 /// How long a server may take to answer `QUIT`, within the session's deadline.
 const QUIT_WAIT: Duration = Duration::from_secs(5);
 /// How long a last word may take to leave once the exchange is over, or its deadline has passed.
@@ -127,7 +128,7 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     tls: &mut Option<&mut TlsObservation>,
     deadline: &mut Deadline,
 ) -> Talk {
-    let mut buffer = [0; READ_BYTES_MAX];
+    let mut buffer = vec![0; READ_BYTES_MAX];
     let mut said = Instant::now();
     let failed = loop {
         match dialogue.poll() {

@@ -124,11 +124,16 @@ async fn rfc3207_a_session_by_the_book_is_complete() {
 #[tokio::test]
 async fn bytes_after_220_are_kept_and_the_handshake_goes_on() {
     let identity = Identity::self_signed(&[HOST]);
-    let (server, _) = encrypted(identity.acceptor(), b"220 go\r\n250 injected\r\n", INSIDE).await;
-    let row = probe(server).await.row;
-    assert_eq!(row.early_bytes.as_deref().map(Vec::as_slice), Some(&b"250 injected\r\n"[..]));
-    assert_eq!(row.ending, Ending::Completed);
-    assert_eq!(row.reply(Stage::EhloTls).unwrap().lines.len(), 2);
+    // As much as comes in one read: none of it may be taken for TLS.
+    let long = [b'x'; 3_000];
+    for early in [&b"250 injected\r\n"[..], &long] {
+        let ready = [&b"220 go\r\n"[..], early].concat().leak();
+        let (server, _) = encrypted(identity.acceptor(), ready, INSIDE).await;
+        let row = probe(server).await.row;
+        assert_eq!(row.early_bytes.as_deref().map(Vec::as_slice), Some(early));
+        assert_eq!(row.ending, Ending::Completed);
+        assert_eq!(row.reply(Stage::EhloTls).unwrap().lines.len(), 2);
+    }
 }
 
 #[tokio::test]
